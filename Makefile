@@ -1,0 +1,54 @@
+# OpenLNPU: every task of the project by one name. `make help` lists them.
+VENV   ?= .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+export AMARANTH_USE_YOSYS := builtin
+export PYTHONHASHSEED := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-full lint types docs verilog results waves clean check-tools
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+check-tools:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed (PYTHON=$(PYTHON))"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo "error: the venv module is missing: apt-get install python3-venv"; exit 1; }
+	@for t in g++ make perl; do command -v $$t >/dev/null || { echo "error: '$$t' is missing: apt-get install g++ make perl"; exit 1; }; done
+
+$(VENV)/.ready: pyproject.toml | check-tools
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.ready ## create the virtual environment and install everything from PyPI
+
+run: setup ## export the default FMA, compile it and check it against the golden model
+	$(BIN)/lnpu verify fma -o build/run
+
+test: setup ## the tests that a change must pass (minutes)
+	$(BIN)/python -m pytest -n $(JOBS) -m "not full" --junitxml=build/junit/test.xml
+
+test-full: setup ## the long campaigns: exhaustive sweeps, coverage, mutation
+	$(BIN)/python -m pytest -n $(JOBS) -m full --junitxml=build/junit/test-full.xml
+
+lint: setup ## ruff: rules and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## mypy on the pure-Python packages
+	$(BIN)/mypy
+
+docs: setup ## build the documentation with warnings as errors
+	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+
+verilog: setup ## export the default FMA to build/verilog
+	$(BIN)/lnpu verilog fma -o build/verilog/fma
+
+results: setup ## regenerate the tables in docs/results
+	$(BIN)/python scripts/results_fma.py
+
+clean: ## remove build products (keeps the virtual environment)
+	rm -rf build site dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Host runtime of the accelerator. Imports no gateware."""

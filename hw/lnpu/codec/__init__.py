@@ -1,0 +1,1 @@
+"""Compressed tensors: run-length and FGMP encoder and decoders."""

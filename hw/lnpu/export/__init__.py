@@ -1,0 +1,1 @@
+"""From components to files: Verilog, manifest, reports and the command line."""

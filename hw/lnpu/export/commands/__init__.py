@@ -1,0 +1,15 @@
+"""The commands of `lnpu`, one module each; a module adds itself to the application in `register(app)`."""
+
+import typer
+
+from lnpu.export.commands.errors import UserError
+
+__all__ = ["UserError", "register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add every command to the application."""
+    from lnpu.export.commands import verilog
+
+    for module in (verilog,):
+        module.register(app)

@@ -1,0 +1,1 @@
+"""General hardware building blocks: streams, pipelines, bit helpers. Knows nothing about accelerators."""

@@ -1,0 +1,1 @@
+"""Arithmetic units: unpack, multiply, align and add, normalise and round, FMA."""

@@ -1,0 +1,1 @@
+"""Golden models (integer-exact) and the simulation devices. Imports no gateware."""

@@ -1,0 +1,1 @@
+"""Golden models of the number formats and arithmetic units."""

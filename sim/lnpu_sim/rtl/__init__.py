@@ -1,0 +1,1 @@
+"""Exported Verilog as an executable: Verilator builds, coverage, mutation."""
