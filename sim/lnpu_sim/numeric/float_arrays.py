@@ -13,6 +13,7 @@ from lnpu_sim.numeric.policies import Flag, Overflow, Underflow
 
 __all__ = [
     "Unpacked",
+    "bit_length",
     "code_dtype",
     "decode_array",
     "encode_array",
@@ -145,7 +146,7 @@ def pack_array(
         sticky = np.zeros(magnitude.shape, dtype=np.bool_)
 
     # 1. Round as if the exponent were unbounded. Zero has no leading one: its steps give 0 but for the field.
-    drop = _bit_length(magnitude) - fmt.precision
+    drop = bit_length(magnitude) - fmt.precision
     kept, inexact = _round(magnitude, drop, sticky, fmt.rounding)
     field = np.where(magnitude == 0, 0, drop + exponent + fmt.mantissa_bits + fmt.bias - 1)
     code = (field << fmt.mantissa_bits) + kept
@@ -212,7 +213,7 @@ def _beyond(fmt: FloatFormat, overflow: Overflow, toward_zero: bool) -> tuple[in
     return fmt.max_code, True
 
 
-def _bit_length(magnitude: Ints) -> Ints:
+def bit_length(magnitude: Ints) -> Ints:
     """Bits of each magnitude (0 for 0)."""
     length = np.frexp(magnitude.astype(np.float64))[1].astype(np.int64)
     # Above 53 bits the conversion may round up to the next power of two.
