@@ -116,9 +116,9 @@ class FmaModel:
         infinity = (p_infinity | c.infinity) & ~nan
         infinity_sign = np.where(p_infinity, p_sign, c.sign)
         fmt = self._result
-        assert fmt.infinity_code is not None and fmt.nan_code is not None  # an IEEE-style format
+        assert fmt.infinity_code is not None  # an IEEE-style format
         signed_infinity = fmt.infinity_code | infinity_sign << (fmt.width - 1)
-        d = np.where(nan, fmt.nan_code, np.where(infinity, signed_infinity, d))
+        d = np.where(nan, fmt.nan_code or 0, np.where(infinity, signed_infinity, d))
         flags = np.where(nan | infinity, invalid * int(Flag.NV), flags)
         return d, flags
 

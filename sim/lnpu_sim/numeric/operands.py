@@ -8,9 +8,20 @@ import numpy.typing as npt
 
 from lnpu.formats import FP16, FloatFormat, Specials, Subnormals
 from lnpu.numeric.config import Dual, Flavour, FmaConfig
-from lnpu_sim.numeric.float_arrays import Ints, Unpacked, unpack_array
+from lnpu_sim.numeric.float_arrays import Ints, Unpacked, bit_length, unpack_array
 
-__all__ = ["OperandReader", "join_lanes", "reading_format", "sign_extend", "split_lanes"]
+__all__ = [
+    "SIGNIFICAND_BITS",
+    "OperandReader",
+    "join_lanes",
+    "nominal_exponent",
+    "reading_format",
+    "sign_extend",
+    "split_lanes",
+]
+
+SIGNIFICAND_BITS = FP16.precision
+"""Bits of an operand's magnitude; the widest format decides."""
 
 
 def reading_format(fmt: FloatFormat, flavour: Flavour) -> FloatFormat:
@@ -72,7 +83,11 @@ class OperandReader:
                 raise ValueError(f"`{name}` must be 0 to {allowed - 1}, not {wrong}")
 
     def read(self, lane: int, mode: Ints, fmt: Ints, a: Ints, b: Ints) -> tuple[Unpacked, Unpacked]:
-        """The operands of a lane (lane 1 means nothing where mode is 0)."""
+        """The operands of a lane (lane 1 means nothing where mode is 0).
+
+        All magnitudes have `SIGNIFICAND_BITS` bits: fp8 numbers are normalised to them, subnormal ones too;
+        fp16 subnormals keep their leading zeros. So `nominal_exponent` is one addition for all.
+        """
         kind_a = np.where(mode == 1, 1 + (fmt & 1), 0)
         kind_b = np.where(mode == 1, 1 + (fmt >> 1 & 1), 0) if self.config.fmt_bits == 2 else kind_a
         b_step = 8
@@ -82,8 +97,23 @@ class OperandReader:
 
     def _unpack(self, kind: Ints, words: Ints) -> Unpacked:
         kinds = np.unique(kind)
-        if len(kinds) == 1:
-            return unpack_array(self.formats[kinds[0]], words)
-        parts = [unpack_array(self.formats[k], words) for k in kinds]
+        parts = [_normalised(unpack_array(self.formats[k], words), k) for k in kinds]
+        if len(parts) == 1:
+            return parts[0]
         columns = (np.select([kind == k for k in kinds], column) for column in zip(*parts, strict=True))
         return Unpacked(*columns)
+
+
+def nominal_exponent(x: Unpacked) -> Ints:
+    """The exponent that the hardware takes for an operand before it looks at the significand.
+
+    Normal numbers and fp8 subnormals: that of the leading one. fp16 subnormals: `emin`.
+    """
+    return x.exponent + (SIGNIFICAND_BITS - 1)
+
+
+def _normalised(x: Unpacked, kind: int) -> Unpacked:
+    if kind == 0:
+        return x
+    up = SIGNIFICAND_BITS - bit_length(x.magnitude)
+    return x._replace(magnitude=x.magnitude << up, exponent=x.exponent - up)
