@@ -234,12 +234,9 @@ class FmaConfig:
 
 FMA_BUILDS: dict[str, FmaConfig] = {
     "default": FmaConfig(),
-    "pe": FmaConfig(
-        flavour=Flavour.TRAINING, dual=Dual.FP8XFP16, accumulate=WindowAccumulate(32), latency=2
-    ),
+    "pe": FmaConfig(flavour=Flavour.TRAINING, dual=Dual.FP8XFP16, accumulate=WindowAccumulate(32), latency=2),
     "fp32": FmaConfig(accumulate=FloatAccumulate(FP32)),
     "fp16-only": FmaConfig(flavour=Flavour.TRAINING, dual=Dual.NONE),
     "bf16": FmaConfig(accumulate=FloatAccumulate(BF16)),
 }
 """Named builds: `default`, `pe` (the arithmetic of the array), `fp32` (fp32 accumulate) and two more."""
-
