@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from lnpu import __version__
 from lnpu.export import commands
@@ -42,7 +43,7 @@ def main() -> None:
     try:
         app()
     except commands.UserError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]error:[/red] {error}", markup=True)
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]error:[/red] {escape(str(error))}")
         sys.exit(2)
 
 

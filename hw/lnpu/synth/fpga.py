@@ -32,6 +32,7 @@ def fpga(
     pnr: bool = False,
     seeds: int = 1,
     dsp: bool = True,
+    io_registers: bool = True,
     progress: Progress | None = None,
 ) -> FpgaReport:
     """Map a design to an FPGA family and count.
@@ -43,6 +44,7 @@ def fpga(
         pnr: also place and route out of context (ECP5 only).
         seeds: placements, with seeds 1, 2, ...; the report has their median.
         dsp: use multiplier blocks.
+        io_registers: place the block between registers; else paths from inputs and to outputs do not count.
         progress: told about every step.
 
     Raises:
@@ -60,22 +62,36 @@ def fpga(
     with tempfile.TemporaryDirectory(prefix="lnpu-synth-") as folder:
         work = Path(folder)
         tell(0, total, f"synth_{family.value}")
-        if family is Family.ECP5:
-            command = f"synth_ecp5 -top {top}{'' if dsp else ' -nodsp'} -json design.json"
-        else:
-            command = f"synth_ice40 -top {top}{' -dsp' if dsp else ''} -json design.json"
-        clean = "proc\nchformal -remove\ndelete t:$print\n"
-        script = f"{read_sources(paths)}hierarchy -check -top {top}\n{clean}{command}\n"
-        run(f"{script}write_verilog -noattr design.v\n", work, "fpga")
-        netlist = Netlist.load(work / "design.json", top)
-        placements = []
+        netlist, verilog = _map(paths, top, family, dsp, work, "block")
+        placements: list[SeedResult] = []
+        wrapped = nextpnr.wrapper(netlist) if pnr and io_registers else None
+        if wrapped:
+            (work / "wrapper.v").write_text(wrapped, encoding="utf-8")
+            _map([*paths, work / "wrapper.v"], nextpnr.WRAPPER, family, dsp, work, "wrapped")
         for seed in range(1, seeds + 1) if pnr else ():
             tell(seed, total, f"nextpnr seed {seed}")
-            placements.append(nextpnr.place_and_route(work / "design.json", seed))
-        return _report(netlist, family, placements, (work / "design.v").read_text(encoding="utf-8"))
+            design = work / ("wrapped.json" if wrapped else "block.json")
+            placements.append(nextpnr.place_and_route(design, seed))
+        return _report(netlist, family, placements, wrapped is not None, verilog)
 
 
-def _report(netlist: Netlist, family: Family, seeds: list[SeedResult], verilog: str) -> FpgaReport:
+def _map(
+    paths: list[Path], top: str, family: Family, dsp: bool, work: Path, stem: str
+) -> tuple[Netlist, str]:
+    """The mapped netlist and its Verilog; the tool's JSON stays in `<stem>.json`."""
+    if family is Family.ECP5:
+        command = f"synth_ecp5 -top {top}{'' if dsp else ' -nodsp'} -json {stem}.json"
+    else:
+        command = f"synth_ice40 -top {top}{' -dsp' if dsp else ''} -json {stem}.json"
+    clean = "proc\nchformal -remove\ndelete t:$print\n"
+    script = f"{read_sources(paths)}hierarchy -check -top {top}\n{clean}{command}\n"
+    run(f"{script}write_verilog -noattr {stem}.v\n", work, stem)
+    return Netlist.load(work / f"{stem}.json", top), (work / f"{stem}.v").read_text(encoding="utf-8")
+
+
+def _report(
+    netlist: Netlist, family: Family, seeds: list[SeedResult], wrapped: bool, verilog: str
+) -> FpgaReport:
     count = netlist.count()
 
     def total(*prefixes: str) -> int:
@@ -95,7 +111,7 @@ def _report(netlist: Netlist, family: Family, seeds: list[SeedResult], verilog: 
         spram=total("SB_SPRAM256KA"),
         depth=depth(netlist),
         fmax_mhz=_median(s.fmax_mhz for s in seeds),
-        delay_ns=_median(s.delay_ns for s in seeds),
+        io_registers=wrapped,
         seeds=tuple(seeds),
         by_cell=count,
         netlist=verilog,

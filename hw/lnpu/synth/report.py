@@ -94,12 +94,10 @@ class AsicReport:
 
 @dataclass(frozen=True)
 class SeedResult:
-    """One placement: its seed, and its maximum clock frequency (None for a block without a clock)."""
+    """One placement: its seed, and the highest clock frequency (None where no path is bound by a clock)."""
 
     seed: int
     fmax_mhz: float | None
-    delay_ns: float | None
-    """Longest path that no clock bounds at both ends (input to output), or None."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +112,9 @@ class FpgaReport:
         lutram: distributed RAM cells (each takes the tables of two slices; not in `lut4`).
         ff, dsp, bram: flip-flops, multiplier blocks, block RAMs (`spram`: large single-port RAMs of ice40).
         depth: tables and multipliers on the longest path between registers, a carry chain counted once.
-        fmax_mhz: median over the seeds, None without place and route or without a clock.
-        delay_ns: median longest path from input to output, None without one.
+        fmax_mhz: median over the seeds, None without place and route.
+        io_registers: whether the placed block stood between registers, so that paths from inputs and to
+            outputs count; False without place and route.
         seeds: the placements.
         by_cell: use by cell type.
     """
@@ -132,7 +131,7 @@ class FpgaReport:
     spram: int
     depth: int
     fmax_mhz: float | None
-    delay_ns: float | None
+    io_registers: bool
     seeds: tuple[SeedResult, ...]
     by_cell: dict[str, int]
     netlist: str = dataclasses.field(default="", repr=False)

@@ -94,4 +94,7 @@ def _error(log: str, work: Path) -> str:
     """The error in a log as one line without the working directory."""
     lines = log.strip().splitlines() or ["ended without a message"]
     found = next((line for line in lines if "ERROR:" in line), lines[-1])
+    if "ABC: execution" in found:  # the reason stands before it
+        reasons = [line for line in lines if line.startswith("ABC: ") and re.search("rror|Assert|annot", line)]
+        found = reasons[-1] if reasons else found
     return found.replace("ERROR: ", "").replace(f"{work}/", "").strip()
