@@ -80,7 +80,8 @@ class FloatFormat:
         name: lower-case name, used on the command line and in manifests.
         exponent_bits: 2 to 11.
         mantissa_bits: 1 to 52, without the hidden one.
-        bias: subtracted from the exponent field; default `2**(exponent_bits - 1) - 1`.
+        bias: subtracted from the exponent field; default `2**(exponent_bits - 1) - 1`. Every value must be
+            a float64, which limits the bias of formats with 11 exponent bits.
         subnormals: meaning of exponent field 0.
         specials: codes that are not finite.
         rounding: the format's rounding when a value is encoded.
@@ -107,6 +108,12 @@ class FloatFormat:
         if not 0 <= self.bias < 2**self.exponent_bits:
             raise FormatError(
                 f"format {self.name!r}: `bias` must be 0 to {2**self.exponent_bits - 1}, not {self.bias}"
+            )
+        # Golden models hand values over as float64.
+        if self.emax > 1023 or self.emin - self.mantissa_bits < -1074:
+            raise FormatError(
+                f"format {self.name!r}: every value must be a float64: `bias` {self.bias} gives magnitudes "
+                f"2**{self.emin - self.mantissa_bits} to 2**{self.emax}, allowed are 2**-1074 to 2**1023"
             )
 
     # ---- sizes -----------------------------------------------------------------------------------------
