@@ -1,4 +1,4 @@
-"""Choices and arithmetic of the compressed tensor format: pure data, shared by hardware, model, host and tools.
+"""Choices and arithmetic of the compressed tensor format: pure data for hardware, model, host and tools.
 
 The format itself is defined in `docs/formats.md`; the constants here are that text in Python.
 """
@@ -36,7 +36,7 @@ RUN_WIDTHS_16 = (4, 6)
 
 
 class CodecError(ValueError):
-    """A tensor or a setting that cannot be encoded or decoded; names the field, the value, what is allowed."""
+    """A tensor or setting that cannot be encoded or decoded; names the field, the value, what is allowed."""
 
 
 class Codec(enum.Enum):

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 
 from lnpu.codec.config import Codec, CodecError, FgmpFormat, Geometry
 
-__all__ = ["DESCRIPTOR_BYTES", "HISTOGRAM_BINS", "INVALID_FLAG", "MAGIC", "VERSION", "Descriptor", "Statistics"]
+__all__ = [
+    "DESCRIPTOR_BYTES",
+    "HISTOGRAM_BINS",
+    "INVALID_FLAG",
+    "MAGIC",
+    "VERSION",
+    "Descriptor",
+    "Statistics",
+]
 
 MAGIC = b"FGMP"
 VERSION = 1
