@@ -50,5 +50,15 @@ verilog: setup ## export the default FMA to build/verilog
 results: setup ## regenerate the tables in docs/results
 	$(BIN)/python scripts/results_fma.py
 
+waves: setup ## rerun a test with waveforms: make waves T=<pytest node id>
+	@test -n "$(T)" || { echo "error: which test? make waves T=tests/unit/rtl/test_cocotb.py"; exit 1; }
+	@rm -rf build/waves
+	@LNPU_WAVES=1 $(BIN)/python -m pytest -m "" --tb=short "$(T)" || true
+	@files=$$(find build/waves -name '*.vcd' 2>/dev/null); \
+	test -n "$$files" || { echo "error: $(T) wrote no waveform (only cocotb benches do)"; exit 1; }; \
+	echo "waveforms:"; for f in $$files; do echo "  $$f"; done; \
+	for v in surfer gtkwave; do if command -v $$v >/dev/null; then exec $$v $$(echo $$files | cut -d' ' -f1); fi; done; \
+	echo "(install surfer or gtkwave to see them)"
+
 clean: ## remove build products (keeps the virtual environment)
 	rm -rf build site dist .pytest_cache .mypy_cache .ruff_cache

@@ -144,7 +144,7 @@ LNPU_API void* lnpu_port(Harness* h, uint32_t index) {
 }
 
 LNPU_API int lnpu_trace(Harness* h, const char* path) {
-#if LNPU_TRACE_FST || LNPU_TRACE_VCD
+#if VM_TRACE_FST || VM_TRACE_VCD
     if (h->trace) h->trace->close();
     h->trace.reset();
     if (path) {
@@ -160,7 +160,7 @@ LNPU_API int lnpu_trace(Harness* h, const char* path) {
 }
 
 LNPU_API int lnpu_coverage(Harness* h, const char* path) {
-#if LNPU_COVERAGE
+#if VM_COVERAGE
     h->context.coveragep()->write(path);
     return 1;
 #else

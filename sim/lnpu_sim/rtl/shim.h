@@ -13,14 +13,14 @@
 
 #include "Vtop.h"
 #include "verilated.h"
-#if LNPU_TRACE_FST
+#if VM_TRACE_FST
 #include "verilated_fst_c.h"
 using TraceFile = VerilatedFstC;
-#elif LNPU_TRACE_VCD
+#elif VM_TRACE_VCD
 #include "verilated_vcd_c.h"
 using TraceFile = VerilatedVcdC;
 #endif
-#if LNPU_COVERAGE
+#if VM_COVERAGE
 #include "verilated_cov.h"
 #endif
 
@@ -42,14 +42,14 @@ struct Harness {
     Vtop model;
     uint8_t* clock = nullptr;
     uint64_t half_cycles = 0;
-#if LNPU_TRACE_FST || LNPU_TRACE_VCD
+#if VM_TRACE_FST || VM_TRACE_VCD
     std::unique_ptr<TraceFile> trace;
 #endif
 
     static VerilatedContext* seeded(VerilatedContext* context, int seed) {
         context->randReset(seed ? 2 : 0);
         context->randSeed(seed ? seed : 1);
-#if LNPU_TRACE_FST || LNPU_TRACE_VCD
+#if VM_TRACE_FST || VM_TRACE_VCD
         context->traceEverOn(true);
 #endif
         return context;
@@ -57,7 +57,7 @@ struct Harness {
 
     explicit Harness(int seed) : model{seeded(&context, seed), "top"} {}
     ~Harness() {
-#if LNPU_TRACE_FST || LNPU_TRACE_VCD
+#if VM_TRACE_FST || VM_TRACE_VCD
         if (trace) trace->close();
 #endif
         model.final();
@@ -89,7 +89,7 @@ struct Harness {
     }
 
     void dump() {
-#if LNPU_TRACE_FST || LNPU_TRACE_VCD
+#if VM_TRACE_FST || VM_TRACE_VCD
         if (trace) trace->dump(half_cycles * 5);
 #endif
     }

@@ -83,7 +83,7 @@ def test_speed_of_the_stream_driver():
 def test_cache_is_used_and_a_failed_build_leaves_nothing(tmp_path, monkeypatch):
     calls = []
     real = toolchain.run
-    monkeypatch.setattr("lnpu_sim.rtl.verilator.run", lambda *a, **k: calls.append(a) or real(*a, **k))
+    monkeypatch.setattr("lnpu_sim.rtl.compile.run", lambda *a, **k: calls.append(a) or real(*a, **k))
     directory = build([units.MULTIPLIER], "mul8", cache=tmp_path).directory
     assert calls
     calls.clear()
