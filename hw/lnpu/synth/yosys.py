@@ -95,6 +95,6 @@ def _error(log: str, work: Path) -> str:
     lines = log.strip().splitlines() or ["ended without a message"]
     found = next((line for line in lines if "ERROR:" in line), lines[-1])
     if "ABC: execution" in found:  # the reason stands before it
-        reasons = [line for line in lines if line.startswith("ABC: ") and re.search("rror|Assert|annot", line)]
+        reasons = [line for line in lines if re.match("ABC: .*(rror|Assert|annot)", line)]
         found = reasons[-1] if reasons else found
     return found.replace("ERROR: ", "").replace(f"{work}/", "").strip()
