@@ -4,11 +4,9 @@ Every user error ends as one line on stderr and exit code 2; nothing is written 
 """
 
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from lnpu import __version__
 from lnpu.export import commands
@@ -21,6 +19,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 commands.register(app)
+
+# The base of all usage errors; recent typer carries its own copy of click, so it is found through a subclass.
+_ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
 def _version(value: bool) -> None:
@@ -41,10 +42,23 @@ def _root(
 def main() -> None:
     """Entry point of the `lnpu` script: turns user errors into one clear line and exit code 2."""
     try:
-        app()
+        code = app(standalone_mode=False)
     except commands.UserError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]error:[/red] {escape(str(error))}")
-        sys.exit(2)
+        _fail(str(error))
+    except typer.Abort:
+        _fail("interrupted", code=130)
+    except _ClickException as error:
+        context = getattr(error, "ctx", None)
+        if not error.format_message():  # a group without a command: its help has been printed
+            sys.exit(2)
+        _fail(f"{context.command_path}: {error.format_message()}" if context else error.format_message())
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int = 2) -> NoReturn:
+    prefix = typer.style("error:", fg=typer.colors.RED)
+    typer.echo(f"{prefix} {' '.join(message.split())}", err=True)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,87 @@
+"""`lnpu verilog UNIT -o DIR`: Verilog, manifest and file list of one block."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lnpu.export.commands.errors import output_directory
+from lnpu.export.commands.fma_options import (
+    Acc,
+    Build,
+    DualKind,
+    FlavourName,
+    Fp8Name,
+    Latency,
+    ShareName,
+    Window,
+    fma_config,
+)
+from lnpu.numeric.config import FMA_BUILDS, Dual, FmaConfig
+
+__all__ = ["register"]
+
+units = typer.Typer(no_args_is_help=True, help="Export one block as Verilog.")
+
+
+def _width_table() -> str:
+    """The ports and widths of the interesting configurations, for `--help`."""
+    default, array = FMA_BUILDS["default"], FMA_BUILDS["pe"]
+    rows = ["Ports (bits: default build / array's PE):", ""]
+    widths = {p.name: p.width for p in default.ports}
+    for port in array.ports:
+        first = widths.get(port.name, "-")
+        rows.append(f"* `{port.name}` {first} / {port.width}: {port.doc}")
+    rows.append("* `i_fmt` 1 (`--fp8 both`) or 2 (`--fp8 mixed`): 0 E4M3, 1 E5M2; bit 0 for a, bit 1 for b")
+    return "\n".join(rows)
+
+
+@units.command("fma", epilog=_width_table())
+def fma_command(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Directory for the files.")],
+    build: Build = "default",
+    flavour: FlavourName = None,
+    fp8: Fp8Name = None,
+    dual: DualKind = None,
+    acc: Acc = None,
+    window: Window = None,
+    share: ShareName = None,
+    latency: Latency = None,
+) -> None:
+    """The configurable fp8/fp16 fused multiply-add: fma.v with top `fma`, manifest.json, fma.f."""
+    config = fma_config(
+        build,
+        flavour=flavour,
+        fp8=fp8,
+        dual=dual,
+        acc=acc,
+        window=window,
+        share=share,
+        latency=latency,
+    )
+    from lnpu.export.fma import export_fma
+
+    with output_directory(output) as directory:
+        export_fma(config, directory)
+    _report(config, output)
+
+
+def _report(config: FmaConfig, output: Path) -> None:
+    console = Console(highlight=False)
+    dual = "" if config.dual is Dual.NONE else f", dual {config.dual.value} ({config.fp8.value})"
+    console.print(
+        f"[bold]fma[/bold]: {config.flavour.value}, accumulate {config.accumulate}{dual}, "
+        f"share {config.share.value}, latency {config.latency}"
+    )
+    table = Table("port", "bits", "direction", "carries", box=None, padding=(0, 2, 0, 0))
+    for port in config.ports:
+        table.add_row(port.name, str(port.width), "out" if port.output else "in", port.doc)
+    console.print(table)
+    console.print(f"written: {output}/fma.v, manifest.json, fma.f", soft_wrap=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add `lnpu verilog`."""
+    app.add_typer(units, name="verilog")
