@@ -114,9 +114,8 @@ class Mapper:
         left = [t for t in netlist.count() if t not in self._library.cells]
         if left:
             what = ", ".join(t.removeprefix("$_").removesuffix("_") for t in left)
-            raise SynthError(
-                f"library {self._library.name} has no cell for: {what} (three-state drivers and black boxes cannot be mapped)"
-            )
+            why = "three-state drivers and black boxes cannot be mapped"
+            raise SynthError(f"library {self._library.name} has no cell for {what} ({why})")
         return netlist, self._work / f"{stem}.v"
 
     def _prepare(self, booth: bool) -> str:
