@@ -44,7 +44,7 @@ def test_predicted_share_is_exact():
 def test_rises_at_once_and_falls_with_margin():
     def statistics(wide_below_3):
         bins = [0] * 32
-        bins[20], bins[3 + 24], bins[3 + 23] = 10000 - 100 - wide_below_3, 100, wide_below_3
+        bins[3 + 22], bins[3 + 24], bins[3 + 23] = 10000 - 100 - wide_below_3, 100, wide_below_3
         return Statistics(fp8=10000, histogram=tuple(bins))
 
     g = encode(tensor(0), FgmpFormat()).descriptor.geometry
@@ -92,7 +92,7 @@ def test_expected_escapes_match_a_count():
 def test_all_zero_tensor_and_errors():
     s, g = counted(np.zeros((1, 2, 2, 16), np.float32), FgmpFormat())
     assert next_format(s, g, FgmpFormat(-3, 1, 6)) == FgmpFormat(-3, 1, 6)
-    with pytest.raises(CodecError, match="`p` must be 0 to 1, not 1.5"):
+    with pytest.raises(CodecError, match=r"`p` must be 0 to 1, not 1.5"):
         bias_for(s, 1.5)
-    with pytest.raises(CodecError, match="`hysteresis` must be 0 to 1, not -1"):
+    with pytest.raises(CodecError, match=r"`hysteresis` must be 0 to 1, not -1"):
         next_format(s, g, FgmpFormat(), hysteresis=-1)

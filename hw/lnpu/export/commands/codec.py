@@ -52,10 +52,8 @@ def encode(
         float | None, typer.Option("--p", help="Largest fp16 share of the non-zeros. Default: 0.05.")
     ] = None,
     bias: Annotated[int | None, typer.Option(help="Exponent bias, -8 to 7, instead of --p.")] = None,
-    k8: Annotated[
-        int | None, typer.Option(help="fp8 run width: 1, 2, 4. Default: the smallest file.")
-    ] = None,
-    k16: Annotated[int | None, typer.Option(help="fp16 run width: 4, 6. Default: the smallest file.")] = None,
+    k8: Annotated[int | None, typer.Option(help="fp8 run width: 1, 2, 4. Default: the smallest.")] = None,
+    k16: Annotated[int | None, typer.Option(help="fp16 run width: 4, 6. Default: the smallest.")] = None,
     scale: Annotated[float, typer.Option(help="Multiply first (loss scale); a power of two is exact.")] = 1.0,
 ) -> None:
     """Compress an array: fp8 and fp16 elements, zeros run-length coded."""
