@@ -66,7 +66,8 @@ class Recipe:
     def front_end(self) -> list[str]:
         """The complete options of Verilator's front end."""
         return [
-            *("--cc", "--prefix", "Vtop", "-O3", "--no-timing", "-Wno-lint", "-Wno-style"),
+            # Lint is another tool's task, and a warning about speed is no reason to stop.
+            *("--cc", "--prefix", "Vtop", "-O3", "--no-timing", "-Wno-lint", "-Wno-style", "-Wno-fatal"),
             *self.options,
             *(["--coverage-line", "--coverage-toggle"] if self.coverage else []),
             *([f"--trace-{self.trace}"] if self.trace else []),
