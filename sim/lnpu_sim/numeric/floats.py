@@ -141,7 +141,8 @@ def encode(
 
     Overflow means: rounded with unbounded exponent, the magnitude exceeds the largest finite number. Tiny
     means: so rounded, it is below the smallest normal number ("after rounding"). Flags: OF with NX on
-    overflow; UF with NX when tiny and inexact; NX when inexact. Formats without subnormals have one zero, +0.
+    overflow (also for an infinity that the format cannot hold); UF with NX when tiny and inexact; NX when
+    inexact. Formats without subnormals have one zero, +0.
     Every NaN becomes the canonical one.
 
     Raises:
