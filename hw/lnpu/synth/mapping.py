@@ -125,7 +125,7 @@ class Mapper:
             script = (
                 f"{read_sources(self._files)}"
                 f"hierarchy -check -top {self._top}\n"
-                "proc\nflatten -noscopeinfo\nchformal -remove\ndelete t:$print\nopt_clean\n"
+                "proc\nflatten -noscopeinfo\nchformal -remove\ndelete t:$print\ntribuf\nopt_clean\n"
                 f"synth -flatten -top {self._top} -run coarse:fine{' -booth' if booth else ''}\n"
                 "memory_map\nopt -undriven -fine\n"
                 "techmap\nopt -fast -full\nopt -full\nsimplemap\nopt_clean -purge\n"

@@ -119,6 +119,12 @@ def test_a_period_that_nothing_meets(tiny, verilog):
             "a",
             r"library tiny has no cell for TBUF \(three-state",
         ),
+        (
+            "(* blackbox *) module box(input x, output y); endmodule\n"
+            "module a(input x, output y); box b(x, y); endmodule",
+            "a",
+            r"library tiny has no cell for box \(",
+        ),
         ("module a(input x, output y); assign y = ~(x & y); endmodule", "a", "combinational loop"),
     ],
 )

@@ -9,7 +9,7 @@ __all__ = ["UserError", "register"]
 
 def register(app: typer.Typer) -> None:
     """Add every command to the application."""
-    from lnpu.export.commands import codec, verify, verilog
+    from lnpu.export.commands import codec, synth, verify, verilog
 
-    for module in (verilog, verify, codec):
+    for module in (verilog, verify, codec, synth):
         module.register(app)
