@@ -47,8 +47,8 @@ docs: setup ## build the documentation with warnings as errors
 verilog: setup ## export the default FMA to build/verilog
 	$(BIN)/lnpu verilog fma -o build/verilog/fma
 
-results: setup ## regenerate the tables in docs/results
-	$(BIN)/python scripts/results_fma.py
+results: setup ## regenerate the tables in docs/results (LIBERTY=FILE: on that cell library too)
+	$(BIN)/python scripts/results_fma.py $(if $(LIBERTY),--liberty $(LIBERTY))
 
 waves: setup ## rerun a test with waveforms: make waves T=<pytest node id>
 	@test -n "$(T)" || { echo "error: which test? make waves T=tests/unit/rtl/test_cocotb.py"; exit 1; }
