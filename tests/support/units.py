@@ -64,3 +64,11 @@ module add(input signed [8:0] i_x, input [99:0] i_w, output signed [9:0] o_s, ou
 endmodule
 """
 """Combinational, latency 0, a signed port and one over 64 bits."""
+
+E5M2_TO_FP16 = """
+module widen(input [7:0] i_a, output [15:0] o_d, output o_zero);
+  assign o_d = {i_a, 8'b0};
+  assign o_zero = i_a[6:0] == 0;
+endmodule
+"""
+"""fp8 E5M2 as fp16: the same exponent, a longer mantissa."""
