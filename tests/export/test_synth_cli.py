@@ -112,6 +112,14 @@ def test_dont_use_is_obeyed(lnpu, counter):
             ["counter.v", "--top", "counter", "--liberty", "LIB", "-o", "counter.v"],
             "is a file; a folder is needed",
         ),
+        (
+            ["counter.v", "--top", "counter", "--family", "ecp5", "--sweep"],
+            "`--sweep` works with `--liberty` only",
+        ),
+        (
+            ["counter.v", "--top", "counter", "--liberty", "LIB", "--pnr"],
+            "`--pnr` works with `--family` only",
+        ),
         (["broken.v", "--top", "x", "--liberty", "LIB"], "syntax error"),
     ],
 )

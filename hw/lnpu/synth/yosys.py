@@ -30,11 +30,11 @@ def check_sources(files: Sequence[Path | str], top: str) -> list[Path]:
     modules: set[str] = set()
     for given, path in zip(files, paths, strict=True):
         try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise SynthError(f"{given} is not a Verilog file: it is not text") from None
+            text = path.read_text(encoding="utf-8", errors="replace")  # old comments are often not UTF-8
         except OSError as error:
             raise SynthError(f"{given} cannot be read: {error.strerror}") from None
+        if "\0" in text:
+            raise SynthError(f"{given} is not a Verilog file: it is not text")
         if '"' in str(path) or "\n" in str(path):
             raise SynthError(f"{given}: the path must not hold quotes or line ends")
         modules |= {

@@ -134,6 +134,15 @@ def test_wrong_designs(tiny, verilog, text, top, message):
     assert "\n" not in str(error.value)
 
 
+def test_old_comments_and_binary_files(tiny, tmp_path):
+    path = tmp_path / "a.v"
+    path.write_bytes(b"// caf\xe9\nmodule a(input x, output y); assign y = ~x; endmodule")
+    assert asic([path], "a", tiny).cells == 1
+    path.write_bytes(b"module a \0\xff")
+    with pytest.raises(SynthError, match="it is not text"):
+        asic([path], "a", tiny)
+
+
 def test_missing_inputs(tiny, tmp_path, verilog, monkeypatch):
     with pytest.raises(SynthError, match=r"absent\.v cannot be read: No such file"):
         asic([tmp_path / "absent.v"], "a", tiny)

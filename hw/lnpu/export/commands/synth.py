@@ -87,6 +87,24 @@ def synth(
     """Area and timing on a cell library (--liberty), or resources and Fmax on an FPGA (--family)."""
     if (liberty is None) == (family is None):
         raise UserError("give one of `--liberty FILE` (area and timing) and `--family ecp5|ice40` (FPGA)")
+    library_only = {
+        "--period": period,
+        "--sweep": sweep,
+        "--booth": booth is not None,
+        "--recipe": recipe,
+        "--dont-use": dont_use,
+        "--driving-cell": driving_cell,
+        "--input-slew": input_slew,
+        "--load": load,
+    }
+    fpga_only = {"--pnr": pnr, "--seeds": seeds != 1, "--no-dsp": not dsp}
+    for names, needed, given in (
+        (library_only, "--liberty", liberty),
+        (fpga_only, "--family", family),
+    ):
+        wrong = [name for name, value in names.items() if value]
+        if given is None and wrong:
+            raise UserError(f"`{wrong[0]}` works with `{needed}` only")
     if output is not None and output.exists() and not output.is_dir():
         raise UserError(f"`-o` {output} is a file; a folder is needed")
     try:
