@@ -1,4 +1,4 @@
-"""`lnpu.synth` is a tool for any Verilog: it needs no hardware description library and no plotting to start."""
+"""`lnpu.synth` serves any Verilog: it starts without the hardware library and without plotting."""
 
 import subprocess
 import sys
