@@ -52,8 +52,8 @@ def leading_zeros(m: Module, name: str, value: Value) -> Value:
 
 
 def shift_right(m: Module, name: str, word: Value, by: Value) -> Value:
-    """Logical right shift, largest step first, so that the first steps see few live bits."""
-    for n in reversed(range(len(by))):
+    """Logical right shift, smallest step first: the word of a narrow value widens late."""
+    for n in range(len(by)):
         word = named(m, f"{name}_{n}", Mux(by[n], word >> (1 << n), word)[: len(word)])
     return word
 

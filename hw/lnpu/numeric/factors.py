@@ -86,27 +86,33 @@ def unpack_factors(m: Module, config: FmaConfig, i: data.View) -> Factors:
     return Factors(single, tuple(lanes))
 
 
-def significands(config: FmaConfig, lane: Lane) -> tuple[Value, Value]:
-    """Both significands; in the training flavour `a`'s is 0 where the product is zero."""
+def significands(lane: Lane, mask: bool) -> tuple[Value, Value]:
+    """Both significands; with `mask`, `a`'s is 0 where the product is zero."""
     a, b = lane.a.significand, lane.b.significand
-    if config.flavour is Flavour.TRAINING:
+    if mask:
         a = a & (~lane.zero).replicate(len(a))
     return a, b
 
 
-def multiply(m: Module, config: FmaConfig, mode: Value, factors: Factors) -> dict[str, Value]:
+def multiply(
+    m: Module, config: FmaConfig, mode: Value, factors: Factors, mask_zeros: bool
+) -> dict[str, Value]:
     """Add the multipliers to a module.
 
+    With `mask_zeros`, the product of a zero is zero in the training flavour too, whose unpackers leave the
+    mantissa of a zero in place.
+
     Returns:
-        `single` (22 bits), and `lane0`, `lane1` (dual products at the bottom of their signals); with a
-        shared multiplier `shared` is the raw 22-bit result and `lane0` its top.
+        `single` (22 bits), and with a dual mode `lane0` and `lane1`. Of a shared multiplier `single` is the
+        whole result, `lane0` its top.
     """
-    a, b = significands(config, factors.single)
+    mask = mask_zeros and config.flavour is Flavour.TRAINING
+    a, b = significands(factors.single, mask)
     if config.dual is Dual.NONE:
         m.submodules.multiply = unit = SplitMultiplier(Dual.NONE)
         m.d.comb += [unit.a.eq(a), unit.b.eq(b)]
         return {"single": unit.p}
-    (a0, b0), (a1, b1) = (significands(config, lane) for lane in factors.dual)
+    (a0, b0), (a1, b1) = (significands(lane, mask) for lane in factors.dual)
     if config.share is Share.NONE:
         m.submodules.multiply = unit = SplitMultiplier(Dual.NONE)
         m.d.comb += [unit.a.eq(a), unit.b.eq(b)]
@@ -167,7 +173,7 @@ class FloatFactors(wiring.Component):
         config, i = self.config, self.i
         mode = i.mode if config.dual is not Dual.NONE else Const(0)
         factors = unpack_factors(m, config, i)
-        products = multiply(m, config, mode, factors)
+        products = multiply(m, config, mode, factors, mask_zeros=True)
         acc = self.paths[0].acc
         addends = []
         for n in range(config.lanes):

@@ -12,7 +12,7 @@ from lnpu.numeric.factors import FloatFactors, operands_layout
 from lnpu.numeric.geometry import PathGeometry, paths_of
 from lnpu.numeric.normalise import Normalise
 from lnpu.numeric.rounder import Round
-from lnpu.numeric.window import WindowFma
+from lnpu.numeric.window_fma import WindowFma
 
 __all__ = ["CUTS", "FloatFma", "fma", "results_layout"]
 

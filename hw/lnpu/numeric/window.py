@@ -1,25 +1,29 @@
-"""Windowed fixed-point accumulation: shift, add, saturate. One cycle, independent of order."""
+"""Windowed fixed-point accumulation: shift a product into the window, add, saturate. Independent of order.
+
+A word `w` of `W` bits means `w * 2**(top - W + 1)`. The parts here are combinational, but for the accumulator;
+`WindowFma` puts them behind streams, `Pe` into the rigid pipeline of the array.
+"""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
 
-from lnpu.lib.bits import shift_right, top_align
-from lnpu.lib.pipeline import Rank
-from lnpu.numeric.config import Dual, Flavour, FmaConfig, Share, WindowAccumulate
-from lnpu.numeric.factors import Lane, factor_exponents, multiply, operands_layout, unpack_factors
+from lnpu.lib.bits import named, shift_right, top_align
+from lnpu.numeric.config import Dual, Flavour, FmaConfig, Share
+from lnpu.numeric.factors import (
+    Lane,
+    factor_exponents,
+    multiply,
+    operands_layout,
+    unpack_factors,
+)
 from lnpu.numeric.geometry import PRODUCT, product_width
-from lnpu.numeric.rounder import FLAGS
 
-__all__ = ["CUTS", "WindowAlign", "WindowFactors", "WindowFma"]
-
-CUTS: dict[int, tuple[int, ...]] = {1: (), 2: (1,), 3: (1, 2), 4: (0, 1, 2)}
-"""Ranks in front of the accumulators for each latency: 0 at the input, 1 after the factors, 2 after the
-aligner. The accumulators themselves are the last rank, so the loop is always one cycle."""
+__all__ = ["WindowAccumulator", "WindowAlign", "WindowFactors", "aligned_layout", "aligner_names"]
 
 
-def _units(config: FmaConfig) -> tuple[tuple[str, int, int], ...]:
-    """Aligner-adders of a configuration: (name, accumulator, product bits)."""
+def _aligners(config: FmaConfig) -> tuple[tuple[str, int, int], ...]:
+    """Aligners of a configuration: (name, accumulator, product bits)."""
     if config.dual is Dual.NONE:
         return (("single", 0, PRODUCT),)
     low = product_width(config.dual)
@@ -28,32 +32,28 @@ def _units(config: FmaConfig) -> tuple[tuple[str, int, int], ...]:
     return (("single", 0, PRODUCT), ("lane0", 0, low), ("lane1", 1, low))
 
 
-def _shift_bits(width: int) -> int:
-    """Bits of a shift amount: `width` and above leave nothing, not even the rounding bit."""
-    return width.bit_length()
+def aligner_names(config: FmaConfig) -> dict[str, int]:
+    """Names of a configuration's aligners, and the accumulator that each feeds."""
+    return {name: lane for name, lane, _ in _aligners(config)}
 
 
-def _term_layout(config: FmaConfig, bits: int, width: int) -> data.StructLayout:
+def _term_layout(config: FmaConfig, bits: int) -> data.StructLayout:
     """A product on its way into the window.
 
-    `product`: magnitude; `shift`: right shift from the top of the window, saturated; `negative`: sign;
-    `idle`: contributes nothing; `beyond`: larger than the window; `invalid`: NaN or infinity (ieee).
+    `product`: magnitude; `shift`: right shift from the top of the window; the width of the window and more
+    leave nothing, not even the rounding bit, which is how a term says that it contributes nothing;
+    `negative`: sign; `beyond`: larger than the window; `invalid`: NaN or infinity (ieee).
     """
     invalid = {"invalid": 1} if config.flavour is Flavour.IEEE else {}
-    return data.StructLayout(
-        {
-            "product": bits,
-            "shift": _shift_bits(width),
-            "negative": 1,
-            "idle": 1,
-            "beyond": 1,
-            **invalid,
-        }
-    )
+    shift = config.accumulate.width.bit_length()
+    return data.StructLayout({"product": bits, "shift": shift, "negative": 1, "beyond": 1, **invalid})
 
 
-def _carried(config: FmaConfig) -> dict:
-    return {"mode": 1, "c": config.accumulate.width * config.lanes, "clear": 1}
+def aligned_layout(config: FmaConfig) -> data.StructLayout:
+    """What an adder adds: `value` and `carry`; `negative`, `beyond`, `invalid` as before."""
+    invalid = {"invalid": 1} if config.flavour is Flavour.IEEE else {}
+    width = config.accumulate.width
+    return data.StructLayout({"value": width, "carry": 1, "negative": 1, "beyond": 1, **invalid})
 
 
 class WindowFactors(wiring.Component):
@@ -63,27 +63,25 @@ class WindowFactors(wiring.Component):
         config: an FMA with windowed accumulate.
 
     Members:
-        i: `In(operands_layout)`; o: `Out(struct of mode, c, clear and one term an aligner)`.
+        i: `In(operands_layout)`; o: `Out(struct of one term an aligner)`.
 
     Timing: combinational.
     """
 
     def __init__(self, config: FmaConfig):
         self.config = config
-        width = config.accumulate.width
-        terms = {name: _term_layout(config, bits, width) for name, _, bits in _units(config)}
-        layout = data.StructLayout({**_carried(config), **terms})
-        super().__init__({"i": In(operands_layout(config)), "o": Out(layout)})
+        terms = {name: _term_layout(config, bits) for name, _, bits in _aligners(config)}
+        super().__init__({"i": In(operands_layout(config)), "o": Out(data.StructLayout(terms))})
 
     def elaborate(self, platform):
         m = Module()
-        config, i, o = self.config, self.i, self.o
+        config, i = self.config, self.i
         mode = i.mode if config.dual is not Dual.NONE else Const(0)
         factors = unpack_factors(m, config, i)
-        products = multiply(m, config, mode, factors)
-        m.d.comb += [o.mode.eq(mode), o.c.eq(i.c), o.clear.eq(i.clear)]
-        for name, lane, _ in _units(config):
-            term = o[name]
+        # A zero factor is told by the shift here, so significands of zeros need no mask.
+        products = multiply(m, config, mode, factors, mask_zeros=False)
+        for name, lane, _ in _aligners(config):
+            term = self.o[name]
             shared = config.share is Share.FULL
             single = factors.single if name == "single" or (shared and lane == 0) else None
             dual = factors.dual[lane] if factors.dual and name != "single" else None
@@ -92,48 +90,41 @@ class WindowFactors(wiring.Component):
                 # Lane 1's product shares these bits and must not reach lane 0.
                 product = Cat(product[:8] & (~mode).replicate(8), product[8:])
             m.d.comb += term.product.eq(product)
-            self._term(m, mode, term, single, dual)
+            self._distance(m, name, mode, term, single, dual)
         return m
 
-    def _term(self, m: Module, mode: Value, term: data.View, single: Lane | None, dual: Lane | None):
-        i = self.i
-        s = i.s if dual is not None else None
+    def _distance(self, m: Module, name: str, mode: Value, term, single: Lane | None, dual: Lane | None):
+        i, config = self.i, self.config
         # The product's first bit weighs 2**(a + b + 1); at shift 0 it stands under the sign bit.
-        a, b, offset = factor_exponents(mode, single, dual, s, 2)
-        distance = Signal(signed(12))
+        a, b, offset = factor_exponents(mode, single, dual, i.s if dual is not None else None, 2)
+        if config.share is Share.FULL and dual is not None and single is None:
+            # Lane 1 idles in single mode: it may share lane 0's offset.
+            offset = factor_exponents(mode, Lane(dual.a, dual.b, 30), dual, i.s, 2)[2]
+        # |top| and |s| <= 256, biases and exponents below 128 together: 11 bits signed.
+        distance = Signal(signed(11), name=f"{name}_distance")
         m.d.comb += distance.eq((i.top - offset) - (a + b))
         bits = len(term.shift)
         lanes = [lane for lane in (single, dual) if lane is not None]
 
         def choose(pick) -> Value:
-            return Mux(mode, pick(lanes[-1]), pick(lanes[0]))
+            return pick(lanes[0]) if len(lanes) == 1 else Mux(mode, pick(lanes[-1]), pick(lanes[0]))
 
-        off = Const(0)
+        off: Value = Const(0)
         if single is None:
             off = ~mode
-        elif dual is None and self.config.dual is not Dual.NONE:
+        elif dual is None and config.dual is not Dual.NONE:
             off = mode
-        zero = choose(lambda lane: lane.zero)
-        m.d.comb += [
-            term.shift.eq(distance[:bits] | distance[bits:].any().replicate(bits)),
-            term.negative.eq(choose(lambda lane: lane.a.sign ^ lane.b.sign)),
-            term.idle.eq(off),
-            term.beyond.eq(distance[-1] & ~zero & ~off),
-        ]
-        if self.config.flavour is Flavour.IEEE:
+        idle = off | choose(lambda lane: lane.zero)
+        if config.flavour is Flavour.IEEE:
             special = choose(lambda lane: lane.a.nan | lane.b.nan | lane.a.infinity | lane.b.infinity)
-            m.d.comb += [
-                term.invalid.eq(special & ~off),
-                term.idle.eq(off | special),
-                term.beyond.eq(distance[-1] & ~zero & ~off & ~special),
-            ]
-
-
-def _aligned_layout(config: FmaConfig) -> data.StructLayout:
-    invalid = {"invalid": 1} if config.flavour is Flavour.IEEE else {}
-    return data.StructLayout(
-        {"value": config.accumulate.width, "carry": 1, "negative": 1, "beyond": 1, **invalid}
-    )
+            m.d.comb += term.invalid.eq(special & ~off)
+            idle = idle | special
+        idle = named(m, f"{name}_idle", idle)
+        m.d.comb += [
+            term.shift.eq(distance[:bits] | (distance[bits:].any() | idle).replicate(bits)),
+            term.negative.eq(choose(lambda lane: lane.a.sign ^ lane.b.sign)),
+            term.beyond.eq(distance[-1] & ~idle),
+        ]
 
 
 class WindowAlign(wiring.Component):
@@ -146,23 +137,22 @@ class WindowAlign(wiring.Component):
         config: an FMA with windowed accumulate; bits: product bits.
 
     Members:
-        i: `In(term)`; hold: `In(1)`, contribute nothing; o: `Out(struct)`: `value` and `carry` to add.
+        i: `In(term)`; hold: `In(1)`, contribute nothing; o: `Out(aligned_layout)`.
 
     Timing: combinational.
     """
 
     def __init__(self, config: FmaConfig, bits: int):
         self.config = config
-        term = _term_layout(config, bits, config.accumulate.width)
-        super().__init__({"i": In(term), "hold": In(1), "o": Out(_aligned_layout(config))})
+        term = _term_layout(config, bits)
+        super().__init__({"i": In(term), "hold": In(1), "o": Out(aligned_layout(config))})
 
     def elaborate(self, platform):
         m = Module()
         i, o, width = self.i, self.o, self.config.accumulate.width
-        idle = i.idle | self.hold
-        # Sign position, magnitude, and one bit below for rounding: the sign position stays empty.
-        word = top_align(i.product & (~idle).replicate(len(i.product)), width)
-        word = shift_right(m, "shift", word, i.shift)
+        shift = named(m, "shift", i.shift | self.hold.replicate(len(i.shift)))
+        # Magnitude under the empty sign position, and one bit below it for rounding.
+        word = shift_right(m, "shifted", top_align(i.product, width), shift)
         m.d.comb += [
             o.value.eq(Cat(word[1:], Const(0)) ^ i.negative.replicate(width)),
             o.carry.eq(word[0] ^ i.negative),
@@ -174,175 +164,75 @@ class WindowAlign(wiring.Component):
         return m
 
 
-class WindowAdd(wiring.Component):
-    """Adds an aligned term to an accumulator word, saturating.
+class WindowAccumulator(wiring.Component):
+    """One accumulator: adds aligned terms, one a cycle, saturating, with a sticky overflow flag.
+
+    The register keeps the wrapped sum beside an overflow bit; saturation happens where the word is read, so
+    that it stays off the adder's path.
 
     Args:
         config: an FMA with windowed accumulate.
+        terms: 1, or 2 where modes have adders of their own (`share` mult and none).
 
     Members:
-        i: `In(aligned term)`; base: `In(width)`; sum: `Out(width)`; overflow: `Out(1)`.
+        terms: `In(aligned_layout)`, a list; select: `In(1)`, which term counts;
+        load: `In(1)`: start from `c`, with clear flags; else go on from `word` (the distance-1 bypass of a
+        read-modify-write loop);
+        enable: `In(1)`: take a term. A term of nothing without `load` changes nothing either, so it may be
+        tied to 1;
+        c: `In(width)`; word: `Out(width)`, the saturated sum; overflow, invalid: `Out(1)`, sticky.
 
-    Timing: combinational.
+    Timing: `word` follows its term after one cycle. No reset: defined from the first `load` on.
     """
 
-    def __init__(self, config: FmaConfig):
-        self.width = config.accumulate.width
-        super().__init__(
-            {
-                "i": In(_aligned_layout(config)),
-                "base": In(self.width),
-                "sum": Out(self.width),
-                "overflow": Out(1),
-            }
-        )
-
-    def elaborate(self, platform):
-        m = Module()
-        i, width = self.i, self.width
-        total = Signal(width)
-        m.d.comb += total.eq(self.base + i.value + i.carry)
-        wrapped = (self.base[-1] == i.value[-1]) & (total[-1] != self.base[-1])
-        m.d.comb += [
-            self.overflow.eq(wrapped | i.beyond),
-            # Both saturations go the way of the term's sign: an overflow needs equal signs.
-            self.sum.eq(Mux(self.overflow, Cat((~i.negative).replicate(width - 1), i.negative), total)),
-        ]
-        return m
-
-
-class WindowFma(wiring.Component):
-    """FMA with windowed fixed-point accumulators.
-
-    `clear` starts a sum from `c` (a word of the array's files); without it the sum goes on from the last
-    result, which is the distance-1 bypass of a read-modify-write loop. Overflow saturates and sets the
-    lane's overflow flag until the next `clear`.
-
-    Args:
-        config: an FMA with windowed accumulate.
-
-    Members:
-        i: `In(stream of operands_layout)`; o: `Out(stream of d and flags)`.
-
-    Timing: latency `latency`, one operation a cycle, accumulation loop of one cycle.
-    """
-
-    def __init__(self, config: FmaConfig):
-        if not isinstance(config.accumulate, WindowAccumulate):
-            raise ValueError(f"`accumulate` must be windowed, not {config.accumulate}")
-        self.config = config
-        self.latency = config.latency
-        result = data.StructLayout({"d": config.accumulate.width * config.lanes, "flags": 5 * config.lanes})
-        super().__init__(
-            {"i": In(stream.Signature(operands_layout(config))), "o": Out(stream.Signature(result))}
-        )
-
-    def elaborate(self, platform):
-        m = Module()
-        config, cuts = self.config, CUTS[self.latency]
-        source = flipped(self.i)
-        if 0 in cuts:
-            source = self._register(m, "input", source)
-        m.submodules.factors = factors = WindowFactors(config)
-        source = self._stage(m, "factors", source, factors.i, factors.o)
-        if 1 in cuts:
-            source = self._register(m, "factors", source)
-
-        # Accumulators are the last rank: they take a term when they are empty or their content leaves.
-        valid, ready, take = Signal(), Signal(), Signal()
-        m.d.comb += [
-            ready.eq(~valid | self.o.ready),
-            self.o.valid.eq(valid),
-        ]
-        m.submodules.align = align = _AlignAll(config)
-        # Where the aligner feeds the adder directly, a cycle without a term adds zero: accumulators hold
-        # without an enable, and nothing toggles.
-        m.d.comb += align.hold.eq(0 if 2 in cuts else ~take)
-        source = self._stage(m, "align", source, align.i, align.o)
-        if 2 in cuts:
-            source = self._register(m, "align", source)
-        m.d.comb += [source.ready.eq(ready), take.eq(source.valid & ready)]
-        with m.If(ready):
-            m.d.sync += valid.eq(source.valid)
-        self._accumulate(m, source.payload, take, gated=2 in cuts)
-        return m
-
-    @staticmethod
-    def _register(m: Module, name: str, source):
-        m.submodules[f"rank_{name}"] = rank = Rank(source.payload.shape())
-        connect(m, source, rank.i)
-        return rank.o
-
-    @staticmethod
-    def _stage(m: Module, name: str, source, stage_i, stage_o):
-        after = stream.Signature(stage_o.shape()).create(path=(f"after_{name}",))
-        m.d.comb += [
-            stage_i.eq(source.payload),
-            after.payload.eq(stage_o),
-            after.valid.eq(source.valid),
-            source.ready.eq(after.ready),
-        ]
-        return after
-
-    def _accumulate(self, m: Module, payload: data.View, take: Value, gated: bool):
-        """Adders, accumulators and flags; `gated` accumulators hold by enable."""
-        config, width = self.config, self.config.accumulate.width
-        clear = payload.clear & take
-        sums: dict[int, list] = {n: [] for n in range(config.lanes)}
-        accumulators = [Signal(width, name=f"accumulator{n}", reset_less=True) for n in range(config.lanes)]
-        for name, lane, _ in _units(config):
-            m.submodules[f"add_{name}"] = add = WindowAdd(config)
-            term = payload[name]
-            m.d.comb += [
-                add.i.eq(term),
-                add.base.eq(Mux(clear, payload.c.word_select(lane, width), accumulators[lane])),
-            ]
-            sums[lane].append((add, term))
-        for lane, (accumulator, candidates) in enumerate(zip(accumulators, sums.values(), strict=True)):
-            (add, term), (other, other_term) = candidates[0], candidates[-1]
-            total = add.sum if add is other else Mux(payload.mode, other.sum, add.sum)
-            overflow = add.overflow if add is other else Mux(payload.mode, other.overflow, add.overflow)
-            flags = Signal(FLAGS, name=f"flags{lane}")
-            clear_or = {"overflow": overflow}
-            if config.flavour is Flavour.IEEE:
-                clear_or["invalid"] = term.invalid | other_term.invalid
-            with m.If(take if gated else 1):
-                m.d.sync += accumulator.eq(total)
-            for field, now in clear_or.items():
-                m.d.sync += flags[field].eq((flags[field] & ~clear) | (now & take))
-            m.d.comb += [
-                self.o.payload.d.word_select(lane, width).eq(accumulator),
-                self.o.payload.flags.word_select(lane, 5).eq(flags),
-            ]
-
-
-class _AlignAll(wiring.Component):
-    """The aligners of every term, side by side; `mode`, `c` and `clear` pass through.
-
-    Members:
-        i: `In(output of WindowFactors)`; hold: `In(1)`; o: `Out(struct)`.
-
-    Timing: combinational.
-    """
-
-    def __init__(self, config: FmaConfig):
+    def __init__(self, config: FmaConfig, terms: int = 1):
         self.config = config
         width = config.accumulate.width
-        terms = {name: _term_layout(config, bits, width) for name, _, bits in _units(config)}
-        aligned = {name: _aligned_layout(config) for name, _, _ in _units(config)}
         super().__init__(
             {
-                "i": In(data.StructLayout({**_carried(config), **terms})),
-                "hold": In(1),
-                "o": Out(data.StructLayout({**_carried(config), **aligned})),
+                "terms": In(aligned_layout(config)).array(terms),
+                "select": In(1),
+                "load": In(1),
+                "enable": In(1),
+                "c": In(width),
+                "word": Out(width),
+                "overflow": Out(1),
+                "invalid": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        for name in _carried(self.config):
-            m.d.comb += self.o[name].eq(self.i[name])
-        for name, _, bits in _units(self.config):
-            m.submodules[name] = align = WindowAlign(self.config, bits)
-            m.d.comb += [align.i.eq(self.i[name]), align.hold.eq(self.hold), self.o[name].eq(align.o)]
+        width = self.config.accumulate.width
+        total = Signal(width, reset_less=True)
+        over, over_sign = Signal(reset_less=True), Signal(reset_less=True)
+        sticky, invalid = Signal(reset_less=True), Signal(reset_less=True)
+        m.d.comb += [
+            self.word.eq(Mux(over, Cat((~over_sign).replicate(width - 1), over_sign), total)),
+            self.overflow.eq(sticky),
+            self.invalid.eq(invalid),
+        ]
+        base = named(m, "base", Mux(self.load, self.c, self.word))
+        sums, overs = [], []
+        for n, term in enumerate(self.terms):
+            sum_n = Signal(width, name=f"sum{n}")
+            m.d.comb += sum_n.eq(base + term.value + term.carry)
+            wrapped = (base[-1] == term.value[-1]) & (sum_n[-1] != base[-1])
+            sums.append(sum_n)
+            overs.append(named(m, f"over{n}", wrapped | term.beyond))
+
+        def select(values) -> Value:
+            return values[0] if len(values) == 1 else Mux(self.select, values[1], values[0])
+
+        now = select(overs)
+        with m.If(self.enable):
+            m.d.sync += [
+                total.eq(select(sums)),
+                over.eq(now),
+                # A sum leaves the range on the side of its term, since both addends have that sign.
+                over_sign.eq(select([term.negative for term in self.terms])),
+                sticky.eq((sticky & ~self.load) | now),
+            ]
+            if self.config.flavour is Flavour.IEEE:
+                m.d.sync += invalid.eq((invalid & ~self.load) | select([t.invalid for t in self.terms]))
         return m

@@ -1,0 +1,160 @@
+"""FMA with windowed fixed-point accumulators behind streams."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from lnpu.lib.pipeline import Rank
+from lnpu.numeric.config import FmaConfig, WindowAccumulate
+from lnpu.numeric.factors import operands_layout
+from lnpu.numeric.rounder import FLAGS
+from lnpu.numeric.window import (
+    WindowAccumulator,
+    WindowAlign,
+    WindowFactors,
+    aligner_names,
+)
+
+__all__ = ["CUTS", "WindowFma"]
+
+CUTS: dict[int, tuple[int, ...]] = {1: (), 2: (1,), 3: (1, 2), 4: (0, 1, 2)}
+"""Ranks in front of the accumulators for each latency: 0 at the input, 1 after the factors, 2 after the
+aligner. The accumulators themselves are the last rank, so the loop is always one cycle."""
+
+
+class _Beside(wiring.Component):
+    """A stage with `mode`, `c` and `clear` travelling beside it; `hold` reaches stages that have one.
+
+    Members:
+        i, o: structs of the side fields and one field a unit; hold: `In(1)`.
+
+    Timing: combinational.
+    """
+
+    def __init__(self, config: FmaConfig, units: dict[str, wiring.Component], whole: bool):
+        self.units = units
+        self.whole = whole
+        side = {"mode": 1, "c": config.accumulate.width * config.lanes, "clear": 1}
+        self.side = tuple(side)
+        if whole:
+            (unit,) = units.values()
+            i_shape, terms = unit.i.shape(), unit.o.shape().members
+        else:
+            i_shape = data.StructLayout({**side, **{n: u.i.shape() for n, u in units.items()}})
+            terms = {name: unit.o.shape() for name, unit in units.items()}
+        super().__init__(
+            {"i": In(i_shape), "hold": In(1), "o": Out(data.StructLayout({**side, **dict(terms)}))}
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        for name in self.side:
+            present = name in self.i.shape().members
+            m.d.comb += self.o[name].eq(self.i[name] if present else 0)
+        for name, unit in self.units.items():
+            m.submodules[name] = unit
+            m.d.comb += unit.i.eq(self.i if self.whole else self.i[name])
+            if self.whole:
+                for term in unit.o.shape().members:
+                    m.d.comb += self.o[term].eq(unit.o[term])
+            else:
+                m.d.comb += [self.o[name].eq(unit.o), unit.hold.eq(self.hold)]
+        return m
+
+
+class WindowFma(wiring.Component):
+    """FMA with windowed fixed-point accumulators.
+
+    `clear` starts a sum from `c` (a word of the array's files); without it the sum goes on from the last
+    result. Overflow saturates and sets the lane's overflow flag until the next `clear`.
+
+    Args:
+        config: an FMA with windowed accumulate.
+
+    Members:
+        i: `In(stream of operands_layout)`; o: `Out(stream of d and flags)`.
+
+    Timing: latency `latency`, one operation a cycle, accumulation loop of one cycle.
+    """
+
+    def __init__(self, config: FmaConfig):
+        if not isinstance(config.accumulate, WindowAccumulate):
+            raise ValueError(f"`accumulate` must be windowed, not {config.accumulate}")
+        self.config = config
+        self.latency = config.latency
+        result = data.StructLayout({"d": config.accumulate.width * config.lanes, "flags": 5 * config.lanes})
+        super().__init__(
+            {"i": In(stream.Signature(operands_layout(config))), "o": Out(stream.Signature(result))}
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config, cuts = self.config, CUTS[self.latency]
+        factors = _Beside(config, {"factors": WindowFactors(config)}, whole=True)
+        bits = {n: len(v["product"]) for n, v in ((n, factors.o[n]) for n in aligner_names(config))}
+        align = _Beside(config, {n: WindowAlign(config, bits[n]) for n in bits}, whole=False)
+
+        source = flipped(self.i)
+        if 0 in cuts:
+            source = self._register(m, "input", source)
+        source = self._stage(m, "factors", source, factors)
+        if 1 in cuts:
+            source = self._register(m, "factors", source)
+        source = self._stage(m, "align", source, align)
+        if 2 in cuts:
+            source = self._register(m, "align", source)
+
+        # Accumulators are the last rank: they take a term when they are empty or their content leaves.
+        valid, take = Signal(), Signal()
+        m.d.comb += [
+            source.ready.eq(~valid | self.o.ready),
+            take.eq(source.valid & source.ready),
+            # Where the aligner feeds the adder directly, a cycle without a term adds nothing: the
+            # accumulators hold without an enable, and nothing toggles.
+            align.hold.eq(0 if 2 in cuts else ~take),
+            self.o.valid.eq(valid),
+        ]
+        with m.If(source.ready):
+            m.d.sync += valid.eq(source.valid)
+        self._accumulate(m, source.payload, take, gated=2 in cuts)
+        return m
+
+    @staticmethod
+    def _register(m: Module, name: str, source):
+        m.submodules[f"rank_{name}"] = rank = Rank(source.payload.shape())
+        connect(m, source, rank.i)
+        return rank.o
+
+    @staticmethod
+    def _stage(m: Module, name: str, source, stage: _Beside):
+        m.submodules[name] = stage
+        after = stream.Signature(stage.o.shape()).create(path=(f"after_{name}",))
+        m.d.comb += [
+            stage.i.eq(source.payload),
+            after.payload.eq(stage.o),
+            after.valid.eq(source.valid),
+            source.ready.eq(after.ready),
+        ]
+        return after
+
+    def _accumulate(self, m: Module, payload: data.View, take, gated: bool):
+        """Connects the accumulators; `gated` ones hold by enable, the others by terms of nothing."""
+        config, width = self.config, self.config.accumulate.width
+        for lane in range(config.lanes):
+            names = [name for name, target in aligner_names(config).items() if target == lane]
+            m.submodules[f"accumulator{lane}"] = unit = WindowAccumulator(config, len(names))
+            m.d.comb += [
+                unit.select.eq(payload.mode),
+                unit.load.eq(payload.clear & (1 if gated else take)),
+                unit.enable.eq(take if gated else 1),
+                unit.c.eq(payload.c.word_select(lane, width)),
+                *(term.eq(payload[name]) for term, name in zip(unit.terms, names, strict=True)),
+            ]
+            flags = Signal(FLAGS, name=f"flags{lane}")
+            m.d.comb += [
+                flags.overflow.eq(unit.overflow),
+                flags.invalid.eq(unit.invalid),
+                self.o.payload.d.word_select(lane, width).eq(unit.word),
+                self.o.payload.flags.word_select(lane, 5).eq(flags),
+            ]
+
