@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from lnpu.codec.config import RUN_WIDTHS_8, RUN_WIDTHS_16, FgmpFormat, Geometry
-from lnpu_sim.codec.rows import encode_rows
-from lnpu_sim.codec.tensor import quantise, to_blocks
+from lnpu_sim.codec.quantise import FP8, FP16, narrow, quantise
+from lnpu_sim.codec.rows import decode_rows, encode_rows
+from lnpu_sim.codec.tensor import to_blocks
 
 FORMATS = [
     FgmpFormat(bias, k8, k16) for bias in (-8, -3, 0, 7) for k8 in RUN_WIDTHS_8 for k16 in RUN_WIDTHS_16
@@ -76,3 +77,82 @@ def mutate(words, rng):
         case 5:
             words = rng.integers(2**64, size=len(words), dtype=np.uint64)
     return words
+
+
+def decode_batch(rows, length=None):
+    """The golden result of all rows at once (`lnpu_sim.codec.rows.DecodedRows`)."""
+    words = np.concatenate(rows.rows)
+    pointers = np.concatenate(([0], np.cumsum([len(w) for w in rows.rows])))
+    lengths = np.full(len(rows.rows), rows.length if length is None else length)
+    size = max(rows.length, rows.length if length is None else length)
+    return decode_rows(words, pointers, lengths, rows.blocks, size, rows.count_bits, rows.fmt)
+
+
+def sparse_beats(decoded, fmt):
+    """Beats of the sparse decoder: structured array of index, value, wide, entry, last, bad."""
+    rows, blocks, size = decoded.codes.shape
+    group = decoded.group.reshape(-1, size)
+    codes = decoded.codes.reshape(-1, size)
+    block, index = np.nonzero(group)
+    kind = group[block, index]
+    order = np.lexsort((index, kind, block))
+    block, index, kind = block[order], index[order], kind[order]
+    code = codes[block, index]
+    value = np.where(kind == FP8, narrow(code, fmt.bias), code)
+    empty = np.flatnonzero(~group.any(axis=1))
+    position = np.concatenate((block, empty))
+    order = np.argsort(position, kind="stable")
+
+    def column(values):
+        return np.concatenate((values, np.zeros(len(empty), np.int64)))[order]
+
+    position = position[order]
+    beats = {
+        "index": column(index),
+        "value": column(value),
+        "wide": column(kind == FP16),
+        "entry": column(np.ones(len(block), int)),
+        "last": np.append(np.diff(position) != 0, True),
+        "bad": np.zeros(len(position), int),
+    }
+    bad = (np.arange(blocks) >= decoded.good[:, None]).reshape(-1)
+    beats["bad"] = bad[position]
+    return {name: np.asarray(values).astype(np.uint64) for name, values in beats.items()}
+
+
+def row_commands(rows, length=None, *, bias=False):
+    """Command beats, one a row."""
+    fields = {
+        "blocks": rows.blocks,
+        "length": rows.length if length is None else length,
+        "count_bits": rows.count_bits,
+        "k8": rows.fmt.k8,
+        "k16": rows.fmt.k16,
+        **({"bias": rows.fmt.bias} if bias else {}),
+    }
+    return {f"command_{name}": np.full(len(rows.rows), value) for name, value in fields.items()}
+
+
+def word_beats(rows):
+    """Word beats of all rows."""
+    ends = np.cumsum([len(w) for w in rows.rows]) - 1
+    data = np.concatenate(rows.rows)
+    last = np.zeros(len(data), np.uint64)
+    last[ends] = 1
+    return {"i_data": data, "i_last": last}
+
+
+def joined(batches):
+    """Beats of several batches one after the other."""
+    return {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
+
+
+def same_beats(got, want, context):
+    """Fail with the first difference, decoded."""
+    for name, values in want.items():
+        have = got[f"o_{name}"]
+        if not np.array_equal(have, values):
+            at = int(np.flatnonzero(have != values)[0])
+            near = {n: [int(v) for v in w[max(0, at - 2) : at + 3]] for n, w in want.items()}
+            near_got = {n: [int(v) for v in got[f"o_{n}"][max(0, at - 2) : at + 3]] for n in want}
+            raise AssertionError(f"{context}: beat {at}: `{name}`\n  want {near}\n  got  {near_got}")

@@ -12,6 +12,7 @@ __all__ = [
     "BIAS_MAX",
     "BIAS_MIN",
     "BLOCK",
+    "CAUSE_BITS",
     "RUN_WIDTHS_8",
     "RUN_WIDTHS_16",
     "WORD_BITS",
@@ -64,6 +65,10 @@ class Cause(enum.IntFlag):
     """The row's words end inside a block."""
     TRAILING = 64
     """More than zero padding follows the row's last block."""
+
+
+CAUSE_BITS = 7
+"""Bits of the decoders' error ports: one a `Cause`."""
 
 
 def _check(name: str, value: int, allowed: tuple[int, ...]) -> None:

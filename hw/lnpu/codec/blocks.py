@@ -1,0 +1,28 @@
+"""The seam for codecs: which hardware a configuration means.
+
+Every codec offers the same three blocks with the same kind of ports (rows of words, row commands, elements); the
+array and the sequencer ask for them here and never name a codec. A new codec adds its `Codec` member and its
+three classes.
+"""
+
+from collections.abc import Callable
+
+from amaranth.lib import wiring
+
+from lnpu.codec.config import Codec, CodecConfig
+from lnpu.codec.sparse import SparseDecoder
+
+__all__ = ["BLOCKS", "sparse_decoder"]
+
+
+def sparse_decoder(config: CodecConfig) -> wiring.Component:
+    """Memory words to the non-zero elements of each block."""
+    match config.codec:
+        case Codec.FGMP_RLE:
+            return SparseDecoder(config.fold)
+
+
+BLOCKS: dict[str, Callable[[CodecConfig], wiring.Component]] = {
+    "codec-sparse-decoder": sparse_decoder,
+}
+"""Blocks that can be exported alone, by the name of `lnpu verilog`."""
