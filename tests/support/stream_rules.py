@@ -27,8 +27,9 @@ class StreamUnit:
 
     Args:
         top: module name.
-        ports: name -> (width, whether the unit drives it); must hold clk, rst, i_valid, i_ready, o_valid,
-            o_ready; other `i_*` and `o_*` are payload, further inputs are constant while the unit works.
+        ports: name -> (width, whether the unit drives it); must hold i_valid, i_ready, o_valid, o_ready.
+            `clk` and `rst` may be absent (a combinational unit); other `i_*` and `o_*` are payload, further
+            inputs are constant while the unit works.
         capacity: beats that may be inside after the clock edge (the unit's register ranks), 0 to 200.
     """
 
@@ -37,7 +38,7 @@ class StreamUnit:
     capacity: int
 
     def __post_init__(self) -> None:
-        missing = {"clk", "rst", "i_valid", "i_ready", "o_valid", "o_ready"} - set(self.ports)
+        missing = {"i_valid", "i_ready", "o_valid", "o_ready"} - set(self.ports)
         assert not missing, f"{self.top} has no port {', '.join(sorted(missing))}"
 
     def payload(self, prefix: str) -> list[str]:
@@ -69,7 +70,12 @@ def harness(unit: StreamUnit, check: str) -> str:
     def declare(name: str, kind: str) -> str:
         return f"{kind} [{unit.ports[name][0] - 1}:0] {name}"
 
-    inputs = [declare(name, "input") for name, (_, output) in unit.ports.items() if not output]
+    inputs = ["input clk", "input rst"]
+    inputs += [
+        declare(name, "input")
+        for name, (_, output) in unit.ports.items()
+        if not output and name not in ("clk", "rst")
+    ]
     wires = [f"  {declare(name, 'wire')};" for name, (_, output) in unit.ports.items() if output]
     connect = ", ".join(f".{name}({name})" for name in unit.ports)
     steady = unit.settings

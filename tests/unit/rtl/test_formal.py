@@ -42,6 +42,20 @@ def test_planted_bugs_are_refuted(verilog, bug, rule):
         prove_stream_rules(verilog(units.BROKEN[bug]), "sreg", capacity=1)
 
 
+def test_a_combinational_unit_is_proved(verilog):
+    text = units.ADDER.replace("i_x + 1", "i_x * i_w[8:0]")
+    proved = prove_stream_rules(verilog(text), "add", capacity=0)
+    assert proved.covers == ("stalled", "flows")
+    peeks = text.replace("~i_w", "~i_w ^ o_ready")
+    with pytest.raises(ProofFailed, match=r"`payload` is violated: o_ready -> .*o_n"):
+        prove_stream_rules(verilog(peeks), "add", capacity=0)
+
+
+def test_missing_ports_are_named(verilog):
+    with pytest.raises(AssertionError, match="widen has no port i_ready, i_valid, o_ready, o_valid"):
+        prove_stream_rules(verilog(units.E5M2_TO_FP16), "widen", capacity=0)
+
+
 def test_an_empty_proof_is_refused(verilog):
     never = units.STREAM_REGISTER.replace("full <= i_valid", "full <= 0")
     with pytest.raises(ProofFailed, match="cover `stalled` is not reached"):
