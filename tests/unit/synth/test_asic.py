@@ -89,6 +89,13 @@ def test_sweep_keeps_the_best(tiny, verilog):
     json.dumps(report.as_dict())
 
 
+def test_booth_is_another_multiplier(tiny, verilog):
+    wide = verilog("module m(input [7:0] a, b, output [15:0] p); assign p = a * b; endmodule")
+    plain, booth = (asic([wide], "m", tiny, booth=style) for style in (False, True))
+    assert (plain.booth, booth.booth) == (False, True)
+    assert plain.by_cell != booth.by_cell
+
+
 def test_a_period_that_nothing_meets(tiny, verilog):
     report = asic([verilog(MULTIPLIER)], "mul", tiny, period_ns=0.01)
     assert (report.meets_period, report.at_period, report.recipe) == (False, None, "delay")

@@ -6,7 +6,7 @@ from lnpu.synth import Family, SynthError, fpga
 from lnpu.synth import nextpnr as nextpnr_module
 from lnpu.synth.depth import depth
 from lnpu.synth.netlist import Instance, Netlist, Port
-from lnpu.synth.nextpnr import wrapper
+from lnpu.synth.nextpnr import WRAPPER, wrapper
 
 XOR = "module x(input clk, input [3:0] a, output reg y); always @(posedge clk) y <= ^a; endmodule"
 MAC = """
@@ -95,6 +95,20 @@ def test_combinational_loops_are_found():
     loop = [cell("a", "LUT4", ("Z",), A=2, Z=3), cell("b", "LUT4", ("Z",), A=3, Z=2)]
     with pytest.raises(SynthError, match="combinational loop"):
         depth(Netlist("n", [], loop, {}))
+
+
+def test_wrapper_registers_every_port(verilog):
+    block = verilog("module add(input [3:0] a, b, output [4:0] s); assign s = a + b; endmodule", "add.v")
+    ports = [
+        Port("a", "input", (2, 3, 4, 5)),
+        Port("b", "input", (6, 7, 8, 9)),
+        Port("s", "output", (10,) * 5),
+    ]
+    text = wrapper(Netlist("add", ports, [], {}))
+    assert text is not None
+    report = fpga([block, verilog(text, "wrapper.v")], WRAPPER)
+    assert report.ff == 4 + 4 + 5
+    assert report.lut4 >= fpga([block], "add").lut4
 
 
 def test_wrapper_refuses_what_it_cannot_clock():

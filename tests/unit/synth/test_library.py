@@ -38,6 +38,13 @@ def test_unfit_libraries(tiny_path, pattern, message):
         Library(tiny_path, [pattern]).check()
 
 
+def test_a_flip_flop_with_a_three_state_output_is_not_used(tiny_path, tmp_path):
+    path = tmp_path / "x.lib"
+    path.write_text(tiny_path.read_text().replace('function : "IQ";', 'function : "IQ"; three_state : "CK";'))
+    with pytest.raises(SynthError, match="no usable flip-flop"):
+        Library(path).check()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -44,6 +44,12 @@ def test_bilinear_everywhere(templates, order, slew, load):
     assert (lookup.slew_axis, lookup.other_axis) == ([1, 2, 4], [10, 20])
 
 
+@pytest.mark.parametrize(("slew", "value"), [(0, -10), (1, 0), (1.5, 5), (2, 10), (3, 11), (4, 12), (9, 17)])
+def test_each_segment_has_its_slope_and_the_outer_ones_go_on(templates, slew, value):
+    text = 'cell_rise (slew_load) { values ("0, 0", "10, 10", "12, 12"); }'
+    assert table(text, templates)(slew, 15) == pytest.approx(value)
+
+
 def test_scalars_and_one_axis(templates):
     assert table('cell_rise (scalar) { values ("0.5"); }', templates)(3, 4) == 0.5
     assert table('cell_rise (one) { values ("1, 5"); }', templates)(2, 99) == 3
