@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from lnpu.lib.bits import named
-from lnpu.numeric.geometry import PathGeometry
+from lnpu.numeric.geometry import PathGeometry, scale_bits
 from lnpu.numeric.unpack import operand_layout
 
 __all__ = ["Compare", "lane_layout"]
@@ -38,7 +38,7 @@ class Compare(wiring.Component):
         geometry: the path; half: 0 for the high half, 1 for the low one.
 
     Members:
-        a, b: `In(operand_layout)`, factors; offset: `In(signed(12))`, added to their exponents to give the
+        a, b: `In(operand_layout)`, factors; offset: `In(signed(product_bits))`, added to their exponents to give the
         product's biased exponent at window position 0 (mode constant plus `s`);
         c: `In(operand_layout)`, addend; o: `Out(lane_layout)`.
 
@@ -48,13 +48,20 @@ class Compare(wiring.Component):
     def __init__(self, geometry: PathGeometry, half: int):
         self.geometry = geometry
         self.half = half
+        # Exponents of both factors lie in -4 to 62 together. To them comes a constant below twice the
+        # accumulator's bias, and in dual mode the scale.
+        reach = 62 + 2 * max(geometry.acc.bias, 15)
+        if geometry.dual_lanes:
+            reach += 1 << (scale_bits(geometry.config) - 1)
+        self.product_bits = max(reach.bit_length(), geometry.acc.exponent_bits + 1) + 1
+        """Width of the product's biased exponent, signed; the addend's exponent fits too."""
         factor = operand_layout(signed(6), 0)
         addend = operand_layout(geometry.acc.exponent_bits, 0)
         super().__init__(
             {
                 "a": In(factor),
                 "b": In(factor),
-                "offset": In(signed(12)),
+                "offset": In(signed(self.product_bits)),
                 "c": In(addend),
                 "o": Out(lane_layout(geometry, half)),
             }
@@ -63,14 +70,13 @@ class Compare(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         a, b, c, o = self.a, self.b, self.c, self.o
-        # |a + b| < 2**6, |offset| < 2**9 (s and a bias): 11 bits signed; one more for the difference.
-        product = Signal(signed(11))
-        difference = Signal(signed(12))
+        product = Signal(signed(self.product_bits))
+        difference = Signal(signed(self.product_bits + 1))
         zero = a.zero | b.zero
         sign = a.sign ^ b.sign
         below = difference[-1]
         # |difference|, less one where negative: the product then starts one position lower instead.
-        magnitude = named(m, "magnitude", difference[:-1] ^ below.replicate(11))
+        magnitude = named(m, "magnitude", difference[:-1] ^ below.replicate(len(difference) - 1))
         bits = len(o.distance)
         width = len(o.exponent)
         swap = below | zero

@@ -10,7 +10,7 @@ from lnpu.formats import FP16
 from lnpu.numeric.align import product_layout
 from lnpu.numeric.compare import Compare
 from lnpu.numeric.config import Dual, Flavour, FmaConfig, Share
-from lnpu.numeric.geometry import PathGeometry, paths_of
+from lnpu.numeric.geometry import PathGeometry, paths_of, scale_bits
 from lnpu.numeric.multiply import SplitMultiplier
 from lnpu.numeric.unpack import UnpackFloat, UnpackFp8
 
@@ -138,10 +138,11 @@ def factor_exponents(mode: Value, single: Lane | None, dual: Lane | None, s: Val
         `(a, b, offset)`; with both modes given, `mode` chooses.
     """
     if single is None:
-        assert dual is not None and s is not None
+        assert dual is not None
+        assert s is not None
         return dual.a.exponent, dual.b.exponent, s + (bias - dual.bias)
     if dual is None:
-        return single.a.exponent, single.b.exponent, Const(bias - single.bias, signed(12))
+        return single.a.exponent, single.b.exponent, Const(bias - single.bias, signed(10))
     b = dual.b.exponent if dual.b is single.b else Mux(mode, dual.b.exponent, single.b.exponent)
     return (
         Mux(mode, dual.a.exponent, single.a.exponent),
@@ -174,6 +175,7 @@ class FloatFactors(wiring.Component):
         mode = i.mode if config.dual is not Dual.NONE else Const(0)
         factors = unpack_factors(m, config, i)
         products = multiply(m, config, mode, factors, mask_zeros=True)
+        scale = None if config.dual is Dual.NONE else self._scale(m)
         acc = self.paths[0].acc
         addends = []
         for n in range(config.lanes):
@@ -182,10 +184,20 @@ class FloatFactors(wiring.Component):
             m.d.comb += unit.code.eq(i.c.word_select(n, acc.width))
             addends.append(unit.o)
         for g in self.paths:
-            self._path(m, g, mode, factors, products, addends)
+            self._path(m, g, mode, factors, products, addends, scale)
         return m
 
-    def _path(self, m: Module, g: PathGeometry, mode, factors: Factors, products, addends):
+    def _scale(self, m: Module) -> Value:
+        """The scale exponent, saturated to the bits that matter."""
+        bits, s = scale_bits(self.config), self.i.s
+        scale = Signal(signed(bits), name="scale")
+        fits = (s[bits - 1 :] == s[-1].replicate(len(s) - bits + 1)) if bits < len(s) else Const(1)
+        m.d.comb += scale.eq(Mux(fits, s[:bits], Cat((~s[-1]).replicate(bits - 1), s[-1])).as_signed())
+        return scale
+
+    def _path(
+        self, m: Module, g: PathGeometry, mode, factors: Factors, products, addends, scale: Value | None
+    ):
         o = self.o[g.name]
         first = g.dual_lanes[0] if g.dual_lanes else 0
         m.d.comb += [o.mode.eq(mode), o.p.eq(products["single" if g.single else f"lane{first}"])]
@@ -200,9 +212,7 @@ class FloatFactors(wiring.Component):
                 significand &= (~c.zero).replicate(len(significand))
             m.submodules[f"compare_{g.name}{n}"] = compare = Compare(g, n)
             # Window position 0 is the product's upper integer bit.
-            a, b, offset = factor_exponents(
-                mode, single, dual, self.i.s if dual is not None else None, g.acc.bias + 1
-            )
+            a, b, offset = factor_exponents(mode, single, dual, scale, g.acc.bias + 1)
             m.d.comb += [
                 o.c[n].eq(significand),
                 compare.a.exponent.eq(a),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lnpu.formats import FP16, FloatFormat
 from lnpu.numeric.config import Dual, Flavour, FloatAccumulate, FmaConfig, Share
 
-__all__ = ["FP8_PRECISION", "PRODUCT", "PathGeometry", "paths_of", "product_width"]
+__all__ = ["FP8_PRECISION", "PRODUCT", "PathGeometry", "paths_of", "product_width", "scale_bits"]
 
 PRODUCT = 2 * FP16.precision
 """Bits of an fp16 product, two of them in front of the binary point."""
@@ -119,6 +119,31 @@ class PathGeometry:
         if self.dual_lanes:
             need = max(need, product_width(self.config.dual), self.dual_window)
         return need.bit_length()
+
+
+def scale_bits(config: FmaConfig) -> int:
+    """Bits of the scale exponent `s` that matter to a float accumulator: beyond them it may saturate.
+
+    With `n` bits, the smallest non-zero product times `2**(2**(n-1) - 1)` must overflow for certain, and the
+    largest times `2**-(2**(n-1))` must lie below the guard bit of the smallest subnormal.
+    """
+    assert isinstance(config.accumulate, FloatAccumulate)
+    acc = config.accumulate.format
+    factors = [*config.fp8.formats, FP16 if config.b_format_wide else config.fp8.formats[0]]
+    # Exponents of the smallest subnormal and of one beyond the largest code, all ones included.
+    low = min(f.emin - f.mantissa_bits for f in factors)
+    high = max(f.exponent_mask - f.bias + 1 for f in factors)
+    if config.b_format_wide:
+        low += min(f.emin - f.mantissa_bits for f in config.fp8.formats)
+        high += max(f.exponent_mask - f.bias + 1 for f in config.fp8.formats)
+    else:
+        low, high = 2 * low, 2 * high
+    for bits in range(5, 9):
+        overflows = low + 2 ** (bits - 1) - 1 > acc.emax + 1
+        vanishes = high - 2 ** (bits - 1) < acc.emin - acc.mantissa_bits - 2
+        if overflows and vanishes:
+            return bits
+    return 9
 
 
 def paths_of(config: FmaConfig) -> tuple[PathGeometry, ...]:

@@ -157,4 +157,3 @@ class WindowFma(wiring.Component):
                 self.o.payload.d.word_select(lane, width).eq(unit.word),
                 self.o.payload.flags.word_select(lane, 5).eq(flags),
             ]
-
