@@ -90,7 +90,7 @@ def decode_batch(rows, length=None):
 
 def sparse_beats(decoded, fmt):
     """Beats of the sparse decoder: structured array of index, value, wide, entry, last, bad."""
-    rows, blocks, size = decoded.codes.shape
+    _, blocks, size = decoded.codes.shape
     group = decoded.group.reshape(-1, size)
     codes = decoded.codes.reshape(-1, size)
     block, index = np.nonzero(group)
@@ -156,3 +156,17 @@ def same_beats(got, want, context):
             near = {n: [int(v) for v in w[max(0, at - 2) : at + 3]] for n, w in want.items()}
             near_got = {n: [int(v) for v in got[f"o_{n}"][max(0, at - 2) : at + 3]] for n in want}
             raise AssertionError(f"{context}: beat {at}: `{name}`\n  want {near}\n  got  {near_got}")
+
+
+def dense_beats(decoded, length, lanes):
+    """Beats of the dense decoder: e0, e1 ... (fp16 codes), last, bad."""
+    rows, blocks, _ = decoded.codes.shape
+    vectors = -(-length // lanes)
+    padded = np.zeros((rows, blocks, vectors * lanes), np.uint64)
+    padded[:, :, :length] = decoded.codes[:, :, :length]
+    last = np.zeros((rows, blocks, vectors), np.uint64)
+    last[:, :, -1] = 1
+    bad = last * (np.arange(blocks) >= decoded.good[:, None]).astype(np.uint64)[:, :, None]
+    elements = padded.reshape(-1, lanes)
+    packed = sum(elements[:, n] << np.uint64(16 * n) for n in range(lanes))
+    return {"elements": packed, "last": last.reshape(-1), "bad": bad.reshape(-1)}

@@ -12,7 +12,7 @@ __all__ = ["BlockGuard"]
 
 
 class BlockGuard(wiring.Component):
-    """Holds the beats of a block back until its end is known to be good; replaces a bad block by its end alone.
+    """Holds a block back until its end is known to be good; replaces a bad block by its end alone.
 
     Args:
         depth: beats that are stored; a power of two, at least 128: a full block of 64 elements leaves while

@@ -27,8 +27,8 @@ class SparseParser(wiring.Component):
     Members:
         command: `In(stream(block_command))`, one a row.
         i: `In(stream(word))`, the row's words.
-        o: `Out(stream(sparse_beat))`; a beat has an element, ends a block, or both. A malformed block ends with
-            `bad`; of its elements, those before the defect have already left.
+        o: `Out(stream(sparse_beat))`; a beat has an element, ends a block, or both. A malformed block ends
+            with `bad`; of its elements, those before the defect have already left.
         errors: sticky `Cause` bits of all rows. clear: clears them.
 
     Timing: one element a cycle within a row; one cycle without a beat between rows; a block without
@@ -55,13 +55,13 @@ class SparseParser(wiring.Component):
         wiring.connect(m, rank.o, wiring.flipped(self.o))
         beat = rank.i.payload
 
-        # ---- the row -----------------------------------------------------------------------------------------
+        # ---- the row ---------------------------------------------------------------------------------------
         row = Signal(block_command())
         blocks = Signal(16)  # blocks whose end has not been delivered
         raised = Signal(CAUSE_BITS)
         m.d.sync += self.errors.eq(Mux(self.clear, 0, self.errors) | raised)
 
-        # ---- the block ---------------------------------------------------------------------------------------
+        # ---- the block -------------------------------------------------------------------------------------
         rem8, rem16 = Signal(LENGTH_BITS), Signal(LENGTH_BITS)
         position, over = Signal(LENGTH_BITS), Signal()
         seen, defects = Signal(64), Signal(CAUSE_BITS)
@@ -104,7 +104,7 @@ class SparseParser(wiring.Component):
             block_ends.eq(group_ends & (wide | (rem16 == 0))),
         ]
 
-        # ---- defects of the entries taken in this cycle ---------------------------------------------------------
+        # ---- defects of the entries taken in this cycle ----------------------------------------------------
         beyond, inside, found = Signal(), Signal(), Signal(CAUSE_BITS)
         twice = Signal()
         m.d.comb += [
@@ -120,7 +120,7 @@ class SparseParser(wiring.Component):
             ),
         ]
 
-        # ---- the header behind this block, or of the next row ------------------------------------------------
+        # ---- the header behind this block, or of the next row ----------------------------------------------
         behind, behind_end = Signal(HEADER_BITS), Signal(7)
         with m.Switch(used):
             for n in range(self.fold + 2):
@@ -153,7 +153,7 @@ class SparseParser(wiring.Component):
             with m.Else():
                 m.next = state
 
-        # ---- control -------------------------------------------------------------------------------------------
+        # ---- control ---------------------------------------------------------------------------------------
         trailing = Signal()
         m.d.comb += trailing.eq(~window.ended & (window.whole | window.bits.any()))
         with m.FSM():

@@ -57,5 +57,5 @@ def sparse_beat() -> data.StructLayout:
 
 
 def dense_beat(lanes: int) -> data.StructLayout:
-    """What the dense decoder delivers: fp16 elements, zero beyond a short block; `last` and `bad` as above."""
+    """What the dense decoder delivers: fp16 elements, zeros behind a block; `last` and `bad` as above."""
     return data.StructLayout({"elements": data.ArrayLayout(16, lanes), "last": 1, "bad": 1})

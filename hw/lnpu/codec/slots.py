@@ -9,8 +9,9 @@ __all__ = ["RUN_BITS", "Slots", "run_width_index", "slot_cases"]
 RUN_BITS = max(RUN_WIDTHS_16)
 
 
-def run_width_index(wide: Value, k8: Value, k16: Value) -> Value:
+def run_width_index(wide: Value | int, k8: Value, k16: Value) -> Value:
     """Number of the case in `slot_cases`: one-hot fields 1, 2, 4 and 4, 6 to 0..4."""
+    wide = Const(wide, 1) if isinstance(wide, int) else wide
     narrow = Cat(k8[1], k8[2])  # 1, 2, 4 -> 0, 1, 2
     return Cat(narrow[0] & ~wide | wide & ~k16[1], narrow[1] & ~wide | wide & ~k16[1], wide & k16[1])
 

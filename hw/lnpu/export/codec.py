@@ -16,7 +16,7 @@ __all__ = ["codec_manifest", "codec_verilog", "export_codec", "flat_ports"]
 
 
 def flat_ports(unit: wiring.Component) -> dict[str, tuple[object, bool]]:
-    """Ports of a component by flat name: a stream `x` gives x_valid, x_ready and x_<field> for each payload field."""
+    """Ports by flat name: a stream `x` gives x_valid, x_ready and x_<field> for each payload field."""
     ports: dict[str, tuple[object, bool]] = {}
     for name, member in unit.signature.members.items():
         out = member.flow is wiring.Out
