@@ -1,10 +1,8 @@
 """Export of the FMA: Verilog with the fixed ports of `FmaConfig.ports`, manifest and file list."""
 
-import hashlib
-import json
 from pathlib import Path
 
-from lnpu import __version__
+from lnpu.export.unit import manifest, write_unit
 from lnpu.export.verilog import to_verilog
 from lnpu.numeric.config import FmaConfig
 from lnpu.numeric.fma import fma
@@ -20,36 +18,20 @@ def fma_verilog(config: FmaConfig) -> str:
     ports = {}
     for port in config.ports:
         side, _, name = port.name.partition("_")
-        if not name:
-            continue
-        interface = {"i": unit.i, "o": unit.o}[side]
-        signal = getattr(interface, name) if name in ("valid", "ready") else None
-        ports[port.name] = (signal if signal is not None else interface.payload[name], port.output)
+        if name:
+            interface = {"i": unit.i, "o": unit.o}[side]
+            signal = getattr(interface, name) if name in ("valid", "ready") else interface.payload[name]
+            ports[port.name] = (signal, port.output)
     return to_verilog(unit, TOP, ports)
 
 
 def fma_manifest(config: FmaConfig, verilog: str) -> dict:
     """What the Verilog contains: configuration, ports, latency, digest."""
-    return {
-        "generator": f"openlnpu {__version__}",
-        "top": TOP,
-        "config": config.as_dict(),
-        "latency": config.latency,
-        "initiation_interval": 1,
-        "clock": "clk",
-        "reset": {"name": "rst", "active": "high", "synchronous": True},
-        "ports": [
-            {
-                "name": p.name,
-                "direction": "output" if p.output else "input",
-                "width": p.width,
-                "doc": p.doc,
-            }
-            for p in config.ports
-        ],
-        "files": [f"{TOP}.v"],
-        "sha256": hashlib.sha256(verilog.encode()).hexdigest(),
-    }
+    ports = [
+        {"name": p.name, "direction": "output" if p.output else "input", "width": p.width, "doc": p.doc}
+        for p in config.ports
+    ]
+    return manifest(TOP, verilog, config.as_dict(), ports, latency=config.latency, initiation_interval=1)
 
 
 def export_fma(config: FmaConfig, directory: Path) -> dict:
@@ -59,9 +41,4 @@ def export_fma(config: FmaConfig, directory: Path) -> dict:
         The manifest.
     """
     verilog = fma_verilog(config)
-    manifest = fma_manifest(config, verilog)
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / f"{TOP}.v").write_text(verilog)
-    (directory / f"{TOP}.f").write_text(f"{TOP}.v\n")
-    (directory / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    return manifest
+    return write_unit(directory, verilog, fma_manifest(config, verilog))

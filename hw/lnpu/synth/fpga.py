@@ -32,6 +32,7 @@ def fpga(
     pnr: bool = False,
     seeds: int = 1,
     dsp: bool = True,
+    wide_luts: bool = True,
     io_registers: bool = True,
     progress: Progress | None = None,
 ) -> FpgaReport:
@@ -44,6 +45,7 @@ def fpga(
         pnr: also place and route out of context (ECP5 only).
         seeds: placements, with seeds 1, 2, ...; the report has their median.
         dsp: use multiplier blocks.
+        wide_luts: join LUT4s by the slice's multiplexers (ecp5): faster, but more LUTs.
         io_registers: place the block between registers; else paths from inputs and to outputs do not count.
         progress: told about every step.
 
@@ -62,12 +64,12 @@ def fpga(
     with tempfile.TemporaryDirectory(prefix="lnpu-synth-") as folder:
         work = Path(folder)
         tell(0, total, f"synth_{family.value}")
-        netlist, verilog = _map(paths, top, family, dsp, work, "block")
+        netlist, verilog = _map(paths, top, family, dsp, wide_luts, work, "block")
         placements: list[SeedResult] = []
         wrapped = nextpnr.wrapper(netlist) if pnr and io_registers else None
         if wrapped:
             (work / "wrapper.v").write_text(wrapped, encoding="utf-8")
-            _map([*paths, work / "wrapper.v"], nextpnr.WRAPPER, family, dsp, work, "wrapped")
+            _map([*paths, work / "wrapper.v"], nextpnr.WRAPPER, family, dsp, wide_luts, work, "wrapped")
         for seed in range(1, seeds + 1) if pnr else ():
             tell(seed, total, f"nextpnr seed {seed}")
             design = work / ("wrapped.json" if wrapped else "block.json")
@@ -76,11 +78,12 @@ def fpga(
 
 
 def _map(
-    paths: list[Path], top: str, family: Family, dsp: bool, work: Path, stem: str
+    paths: list[Path], top: str, family: Family, dsp: bool, wide_luts: bool, work: Path, stem: str
 ) -> tuple[Netlist, str]:
     """The mapped netlist and its Verilog; the tool's JSON stays in `<stem>.json`."""
     if family is Family.ECP5:
-        command = f"synth_ecp5 -top {top}{'' if dsp else ' -nodsp'} -json {stem}.json"
+        options = ("" if dsp else " -nodsp") + ("" if wide_luts else " -nowidelut")
+        command = f"synth_ecp5 -top {top}{options} -json {stem}.json"
     else:
         command = f"synth_ice40 -top {top}{' -dsp' if dsp else ''} -json {stem}.json"
     clean = "proc\nchformal -remove\ndelete t:$print\n"

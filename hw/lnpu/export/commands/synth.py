@@ -76,6 +76,12 @@ def synth(
     pnr: Annotated[bool, typer.Option("--pnr", help="Place and route out of context (ecp5).")] = False,
     seeds: Annotated[int, typer.Option(help="Placements; Fmax is their median.")] = 1,
     dsp: Annotated[bool, typer.Option("--dsp/--no-dsp", help="Use the FPGA's multiplier blocks.")] = True,
+    wide_luts: Annotated[
+        bool,
+        typer.Option(
+            "--wide-luts/--no-wide-luts", help="ecp5: join LUT4s by slice multiplexers (faster, larger)."
+        ),
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     output: Annotated[
         Path | None,
@@ -97,7 +103,7 @@ def synth(
         "--input-slew": input_slew,
         "--load": load,
     }
-    fpga_only = {"--pnr": pnr, "--seeds": seeds != 1, "--no-dsp": not dsp}
+    fpga_only = {"--pnr": pnr, "--seeds": seeds != 1, "--no-dsp": not dsp, "--no-wide-luts": not wide_luts}
     for names, needed, given in (
         (library_only, "--liberty", liberty),
         (fpga_only, "--family", family),
@@ -129,7 +135,14 @@ def synth(
                 )
             else:
                 report = fpga(
-                    verilog, top, family or Family.ECP5, pnr=pnr, seeds=seeds, dsp=dsp, progress=tell
+                    verilog,
+                    top,
+                    family or Family.ECP5,
+                    pnr=pnr,
+                    seeds=seeds,
+                    dsp=dsp,
+                    wide_luts=wide_luts,
+                    progress=tell,
                 )
         if output is not None:
             from lnpu.synth.pages import write  # matplotlib loads slowly, and only reports need it

@@ -82,6 +82,23 @@ def _report(config: FmaConfig, output: Path) -> None:
     console.print(f"written: {output}/fma.v, manifest.json, fma.f", soft_wrap=True)
 
 
+@units.command("pe")
+def pe_command(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Directory for the files.")],
+) -> None:
+    """The array's processing element as the lines instantiate it: no streams, no stalls, two accumulators."""
+    from lnpu.export.pe import export_pe
+
+    with output_directory(output) as directory:
+        contents = export_pe(directory)
+    console = Console(highlight=False)
+    table = Table("port", "bits", "direction", "carries", box=None, padding=(0, 2, 0, 0))
+    for port in contents["ports"]:
+        table.add_row(port["name"], str(port["width"]), port["direction"][:-3], port["doc"])
+    console.print(table)
+    console.print(f"written: {output}/pe.v, manifest.json, pe.f", soft_wrap=True)
+
+
 def register(app: typer.Typer) -> None:
     """Add `lnpu verilog`."""
     app.add_typer(units, name="verilog")
