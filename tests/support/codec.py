@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from lnpu.codec.config import RUN_WIDTHS_8, RUN_WIDTHS_16, FgmpFormat, Geometry
 from lnpu_sim.codec.quantise import FP8, FP16, narrow, quantise
-from lnpu_sim.codec.rows import decode_rows, encode_rows
-from lnpu_sim.codec.tensor import to_blocks
+from lnpu_sim.codec.rows import decode_rows, encode_rows, lengths
+from lnpu_sim.codec.tensor import geometry_of, to_blocks
 
 FORMATS = [
     FgmpFormat(bias, k8, k16) for bias in (-8, -3, 0, 7) for k8 in RUN_WIDTHS_8 for k16 in RUN_WIDTHS_16
@@ -147,14 +147,14 @@ def joined(batches):
     return {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
 
 
-def same_beats(got, want, context):
+def same_beats(got, want, context, side="o"):
     """Fail with the first difference, decoded."""
     for name, values in want.items():
-        have = got[f"o_{name}"]
+        have = got[f"{side}_{name}"]
         if not np.array_equal(have, values):
             at = int(np.flatnonzero(have != values)[0])
             near = {n: [int(v) for v in w[max(0, at - 2) : at + 3]] for n, w in want.items()}
-            near_got = {n: [int(v) for v in got[f"o_{n}"][max(0, at - 2) : at + 3]] for n in want}
+            near_got = {n: [int(v) for v in got[f"{side}_{n}"][max(0, at - 2) : at + 3]] for n in want}
             raise AssertionError(f"{context}: beat {at}: `{name}`\n  want {near}\n  got  {near_got}")
 
 
@@ -170,3 +170,56 @@ def dense_beats(decoded, length, lanes):
     elements = padded.reshape(-1, lanes)
     packed = sum(elements[:, n] << np.uint64(16 * n) for n in range(lanes))
     return {"elements": packed, "last": last.reshape(-1), "bad": bad.reshape(-1)}
+
+
+def encoder_command_beats(geometry, fmt, *, pointer_address=0, data_address=0):
+    """The command of one tensor."""
+    fields = {
+        "n": geometry.n,
+        "h": geometry.h,
+        "w": geometry.w,
+        "c": geometry.c,
+        "bias": fmt.bias,
+        "k8": fmt.k8,
+        "k16": fmt.k16,
+        "pointer_address": pointer_address,
+        "data_address": data_address,
+    }
+    return {f"command_{name}": np.array([value]) for name, value in fields.items()}
+
+
+def element_beats(x, lanes):
+    """An array's vectors in the order of memory; lanes beyond a block hold noise."""
+    g = geometry_of(x.shape)
+    bits = to_blocks(x.view(np.uint32 if x.dtype == np.float32 else np.uint16).astype(np.uint64), g)
+    noise = np.random.default_rng(1)
+    rows = []
+    for row, length in zip(bits, lengths(g), strict=True):
+        vectors = -(-int(length) // lanes)
+        padded = noise.integers(2**16, size=(g.w, vectors * lanes), dtype=np.uint64)
+        padded[:, :length] = row[:, :length]
+        rows.append(padded.reshape(-1, lanes))
+    elements = np.concatenate(rows)
+    width = 8 * x.dtype.itemsize
+    per_word = 64 // width
+    words = np.zeros((len(elements), -(-lanes // per_word)), np.uint64)
+    for n in range(lanes):
+        words[:, n // per_word] |= elements[:, n] << np.uint64(width * (n % per_word))
+    return {"i_elements": words[:, 0] if words.shape[1] == 1 else words}
+
+
+def encoded_beats(tensor):
+    """What the encoder must deliver: words with `last`, and the meta words (pointers, descriptor)."""
+    last = np.zeros(len(tensor.words), np.uint64)
+    last[tensor.pointers[1:].astype(np.int64) - 1] = 1
+    meta = np.frombuffer(tensor.pointer_bytes() + tensor.descriptor.pack(), "<u8")
+    descriptor = np.arange(len(meta)) >= len(meta) - 24
+    end = np.arange(len(meta)) == len(meta) - 1
+    return (
+        {"data": tensor.words, "last": last},
+        {
+            "data": meta,
+            "descriptor": descriptor.astype(np.uint64),
+            "last": np.arange(len(meta)) == len(meta) - 1,
+        },
+    )

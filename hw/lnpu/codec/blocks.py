@@ -11,9 +11,17 @@ from amaranth.lib import wiring
 
 from lnpu.codec.config import Codec, CodecConfig
 from lnpu.codec.dense import DenseDecoder
+from lnpu.codec.encoder import Encoder
 from lnpu.codec.sparse import SparseDecoder
 
-__all__ = ["BLOCKS", "dense_decoder", "sparse_decoder"]
+__all__ = ["BLOCKS", "dense_decoder", "encoder", "sparse_decoder"]
+
+
+def encoder(config: CodecConfig) -> wiring.Component:
+    """Dense elements to memory words, pointers and descriptor."""
+    match config.codec:
+        case Codec.FGMP_RLE:
+            return Encoder(config.element, config.lanes)
 
 
 def sparse_decoder(config: CodecConfig) -> wiring.Component:
@@ -31,6 +39,7 @@ def dense_decoder(config: CodecConfig) -> wiring.Component:
 
 
 BLOCKS: dict[str, Callable[[CodecConfig], wiring.Component]] = {
+    "codec-encoder": encoder,
     "codec-sparse-decoder": sparse_decoder,
     "codec-dense-decoder": dense_decoder,
 }

@@ -12,6 +12,9 @@ __all__ = [
     "block_command",
     "dense_beat",
     "dense_command",
+    "element_beat",
+    "encoder_command",
+    "meta_word",
     "sparse_beat",
     "word",
 ]
@@ -59,3 +62,30 @@ def sparse_beat() -> data.StructLayout:
 def dense_beat(lanes: int) -> data.StructLayout:
     """What the dense decoder delivers: fp16 elements, zeros behind a block; `last` and `bad` as above."""
     return data.StructLayout({"elements": data.ArrayLayout(16, lanes), "last": 1, "bad": 1})
+
+
+def encoder_command() -> data.StructLayout:
+    """One tensor for the encoder: shape (each 1 to 65535), fields and addresses of its descriptor."""
+    return data.StructLayout(
+        {
+            "n": 16,
+            "h": 16,
+            "w": 16,
+            "c": 16,
+            "bias": signed(4),
+            "k8": 3,
+            "k16": 3,
+            "pointer_address": 32,
+            "data_address": 32,
+        }
+    )
+
+
+def element_beat(width: int, lanes: int) -> data.StructLayout:
+    """A vector of a block's elements, channel ascending; lanes beyond the block are ignored."""
+    return data.StructLayout({"elements": data.ArrayLayout(width, lanes)})
+
+
+def meta_word() -> data.StructLayout:
+    """A word of the pointer table, or (`descriptor`) of the descriptor behind it; `last` ends the tensor."""
+    return data.StructLayout({"data": WORD_BITS, "descriptor": 1, "last": 1})
