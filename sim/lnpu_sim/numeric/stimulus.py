@@ -56,7 +56,8 @@ def _near(rng: np.random.Generator, fmt: FloatFormat, value: npt.NDArray[np.floa
     mantissa = np.floor(np.clip(fraction, 0, 1) * 2.0**fmt.mantissa_bits).astype(np.int64)
     mantissa = (mantissa + rng.integers(-1, 2, len(value))) & fmt.mantissa_mask
     sign = (value > 0) ^ (rng.integers(0, 4, len(value)) == 0)
-    return sign.astype(np.int64) << (fmt.width - 1) | field << fmt.mantissa_bits | mantissa
+    code: Words = sign.astype(np.int64) << (fmt.width - 1) | field << fmt.mantissa_bits | mantissa
+    return code
 
 
 def _magnitude(fmt: FloatFormat, codes: Words) -> npt.NDArray[np.float64]:
@@ -122,16 +123,14 @@ def fma_stimulus(config: FmaConfig, n: int, seed: int = 1) -> dict[str, Words | 
             near = _near(rng, f, value)
             word = np.where(rng.integers(0, 2, n) == 0, _codes(rng, f, n), near).astype(np.uint64)
         columns.append(word)
-    total: Words | npt.NDArray[np.uint64]
-    if width * lanes <= 64:
-        total = sum((c << np.uint64(width * k) for k, c in enumerate(columns)), np.zeros(n, np.uint64))
-    else:
-        total = np.zeros((n, (width * lanes + 63) // 64), np.uint64)
-        for lane, column in enumerate(columns):
-            word, offset = divmod(width * lane, 64)
-            total[:, word] |= column << np.uint64(offset)
-            if offset and offset + width > 64:
-                total[:, word + 1] |= column >> np.uint64(64 - offset)
+    total = np.zeros((n, (width * lanes + 63) // 64), np.uint64)
+    for lane, column in enumerate(columns):
+        index, offset = divmod(width * lane, 64)
+        total[:, index] |= column << np.uint64(offset)
+        if offset and offset + width > 64:
+            total[:, index + 1] |= column >> np.uint64(64 - offset)
+    if total.shape[1] == 1:
+        total = total[:, 0]
     stimulus: dict[str, Words | npt.NDArray[np.uint64]] = {"a": a, "b": b, "c": total}
     if dual:
         stimulus |= {"mode": mode, "s": scale}
