@@ -41,6 +41,8 @@ ARRAY = {
     "latency": "2",
 }
 
+TRAINING = {**IEEE, "flavour": "training"}
+
 Options = dict[str, str]
 Store = dict[str, dict[str, Any]]
 
@@ -72,6 +74,21 @@ ACCUMULATE = (
 SECTIONS = (
     Section("Sharing, IEEE, fp16 accumulate", IEEE, _each("share", "none mult full")),
     Section("Sharing, arithmetic of the array", ARRAY, _each("share", "none mult full")),
+    Section(
+        "Against an fp16-only unit, training",
+        TRAINING,
+        (
+            ("fp16 only", {"dual": "none"}),
+            ("shared", {}),
+            ("side by side", {"share": "none"}),
+            ("fp16 only, latency 0", {"dual": "none", "latency": "0"}),
+            ("shared, latency 0", {"latency": "0"}),
+            ("side by side, latency 0", {"share": "none", "latency": "0"}),
+            ("fp16 only, window", {"dual": "none", "acc": "window", "window": "32", "latency": "2"}),
+            ("shared, window", {"acc": "window", "window": "32", "latency": "2"}),
+            ("side by side, window", {"share": "none", "acc": "window", "window": "32", "latency": "2"}),
+        ),
+    ),
     Section("Dual mode, IEEE, fp16 accumulate", IEEE, _each("dual", "none fp8xfp8 fp8xfp16")),
     Section("Dual mode, arithmetic of the array", ARRAY, _each("dual", "none fp8xfp8 fp8xfp16")),
     Section("Accumulate format, IEEE", IEEE, ACCUMULATE),
