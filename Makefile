@@ -42,7 +42,7 @@ types: setup ## mypy on the pure-Python packages
 	$(BIN)/mypy
 
 docs: setup ## build the documentation with warnings as errors
-	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/site
 
 verilog: setup ## export the default FMA to build/verilog
 	$(BIN)/lnpu verilog fma -o build/verilog/fma
