@@ -1,16 +1,14 @@
 """A report as files: netlist, `report.json`, and a page with the plots."""
 
-import html
-import io
 import json
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
+from lnpu.pages import page, png, table
 from lnpu.synth.errors import SynthError
 from lnpu.synth.report import AsicReport, FpgaReport
 from lnpu.synth.summary import POINT_HEAD, STAGE_HEAD, headline, points, stages
@@ -59,7 +57,7 @@ def _area(report: AsicReport) -> bytes:
     axes.set_xlabel("area in um2 (label: number of cells)")
     axes.tick_params(axis="y", labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
+    return png(figure)
 
 
 def _sweep(report: AsicReport) -> bytes:
@@ -78,50 +76,21 @@ def _sweep(report: AsicReport) -> bytes:
     axes.set_ylabel("area in kGE")
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
-    return _png(figure)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return png(figure)
 
 
 def _page(report: AsicReport | FpgaReport, images: Sequence[str]) -> str:
-    sections = [_table((), headline(report))]
+    sections = [table((), headline(report))]
     sections += [f'<img src="{name}" alt="{name.removesuffix(".png")} plot">' for name in images]
     if isinstance(report, AsicReport):
-        sections += ["<h2>Mappings</h2>", _table(POINT_HEAD, points(report))]
-        sections += ["<h2>Longest path</h2>", _table(STAGE_HEAD, stages(report))]
+        sections += ["<h2>Mappings</h2>", table(POINT_HEAD, points(report))]
+        sections += ["<h2>Longest path</h2>", table(STAGE_HEAD, stages(report))]
         uses = [(name, f"{use.count:,}", f"{use.area_um2:,.1f}") for name, use in report.by_cell.items()]
-        sections += ["<h2>Cells</h2>", _table(("cell", "number", "area um2"), uses)]
+        sections += ["<h2>Cells</h2>", table(("cell", "number", "area um2"), uses)]
     else:
         counts = [(name, f"{n:,}") for name, n in report.by_cell.items()]
-        sections += ["<h2>Cells</h2>", _table(("cell", "number"), counts)]
+        sections += ["<h2>Cells</h2>", table(("cell", "number"), counts)]
         if report.seeds:
             seeds = [(s.seed, "-" if s.fmax_mhz is None else f"{s.fmax_mhz:.1f}") for s in report.seeds]
-            sections += ["<h2>Placements</h2>", _table(("seed", "Fmax MHz"), seeds)]
-    title = html.escape(f"{report.top}: synthesis report")
-    return _HTML.format(title=title, body="\n".join(sections))
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    def row(cells: Sequence[Any], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in cells) + "</tr>"
-
-    lines = [*([row(head, "th")] if head else []), *(row(cells, "td") for cells in rows)]
-    return "<table>\n" + "\n".join(lines) + "\n</table>"
-
-
-_HTML = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
-table {{ border-collapse: collapse; margin: 1rem 0 }}
-td, th {{ border-bottom: 1px solid #ddd; padding: .2rem .8rem .2rem 0; text-align: left }}
-img {{ max-width: 100% }}
-</style></head><body>
-<h1>{title}</h1>
-{body}
-</body></html>
-"""
+            sections += ["<h2>Placements</h2>", table(("seed", "Fmax MHz"), seeds)]
+    return page(f"{report.top}: synthesis report", sections)

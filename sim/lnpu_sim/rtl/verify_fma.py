@@ -24,14 +24,15 @@ class FmaCheck:
 
     Args:
         operations: how many were compared; mismatches: how many differ.
-        cycles: clock cycles of the hardware, of the runs without stalls `cycles_free`.
+        cycles: clock cycles of the hardware.
+        patterns: stall pattern -> (operations, clock cycles).
         examples: the first differing operations, readable.
     """
 
     operations: int
     mismatches: int
     cycles: int
-    cycles_free: int
+    patterns: dict[str, tuple[int, int]]
     examples: tuple[str, ...]
 
 
@@ -85,7 +86,8 @@ def check_fma(
         unit: an already compiled unit.
     """
     unit = unit or build([verilog], "fma")
-    done = mismatches = cycles = cycles_free = 0
+    done = mismatches = cycles = 0
+    by_pattern = dict.fromkeys(patterns, (0, 0))
     examples: list[str] = []
     turn = 0
     while done < operations:
@@ -104,9 +106,10 @@ def check_fma(
             )
         done, turn = done + n, turn + 1
         cycles += spent
-        cycles_free += spent if pattern == "none" else 0
+        count, time = by_pattern[pattern]
+        by_pattern[pattern] = (count + n, time + spent)
         progress(done)
-    return FmaCheck(done, mismatches, cycles, cycles_free, tuple(examples))
+    return FmaCheck(done, mismatches, cycles, by_pattern, tuple(examples))
 
 
 def _hex(value: Any) -> str:

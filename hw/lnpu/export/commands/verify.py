@@ -58,6 +58,7 @@ def fma_command(
     if operations < 1:
         raise UserError(f"`operations` must be at least 1, not {operations}")
     from lnpu.export.fma import export_fma
+    from lnpu.export.verify_page import write_page
     from lnpu_sim.rtl.toolchain import RtlError
     from lnpu_sim.rtl.verify_fma import check_fma
 
@@ -82,6 +83,7 @@ def fma_command(
             )
         except RtlError as error:
             raise UserError(str(error)) from None
+    write_page(config, result, seed, output)
     console = Console(highlight=False, soft_wrap=True)
     table = Table("what", "figure", box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in config.as_dict().items():
@@ -98,7 +100,7 @@ def fma_command(
         if not result.mismatches
         else "[red]MISMATCH[/red]"
     )
-    console.print(f"Verilog: {output}/fma.v")
+    console.print(f"Verilog: {output}/fma.v, page with plots: {output}/index.html")
     if result.mismatches:
         raise typer.Exit(1)
 
