@@ -60,12 +60,15 @@ def _exponents(config: FmaConfig, seed: int) -> bytes:
     product = a + b - 2 * FP16.bias
     if acc is None:
         top = np.asarray(stimulus["top"])[single]
-        axes.hist2d(product, np.clip(top, -64, 64), bins=(62, 65), cmap="viridis", norm="log")
-        axes.set_ylabel("top of the window")
+        other = np.clip(top, -64, 64)
+        axes.set_ylabel("exponent of the window's top")
     else:
-        addend = field(c, acc.exponent_bits, acc.mantissa_bits) - acc.bias
-        axes.hist2d(product, addend, bins=(62, 64), cmap="viridis", norm="log")
+        other = np.clip(field(c, acc.exponent_bits, acc.mantissa_bits) - acc.bias, -64, 64)
         axes.set_ylabel("exponent of the addend")
+    # One bin an exponent.
+    edges = [np.arange(x.min(), x.max() + 2) - 0.5 for x in (product, other)]
+    _, _, _, mesh = axes.hist2d(product, other, bins=edges, cmap="viridis", norm="log")
+    figure.colorbar(mesh, label="operations of 200,000")
     axes.set_xlabel("exponent of the product")
     return png(figure)
 

@@ -38,8 +38,8 @@ class Compare(wiring.Component):
         geometry: the path; half: 0 for the high half, 1 for the low one.
 
     Members:
-        a, b: `In(operand_layout)`, factors; offset: `In(signed(product_bits))`, added to their exponents to give the
-        product's biased exponent at window position 0 (mode constant plus `s`);
+        a, b: `In(operand_layout)`, factors; offset: `In(signed(product_bits))`, added to their exponents to
+        give the product's biased exponent at window position 0 (mode constant plus `s`);
         c: `In(operand_layout)`, addend; o: `Out(lane_layout)`.
 
     Timing: combinational, beside the multiplier.

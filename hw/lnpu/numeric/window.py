@@ -1,7 +1,7 @@
 """Windowed fixed-point accumulation: shift a product into the window, add, saturate. Independent of order.
 
-A word `w` of `W` bits means `w * 2**(top - W + 1)`. The parts here are combinational, but for the accumulator;
-`WindowFma` puts them behind streams, `Pe` into the rigid pipeline of the array.
+A word `w` of `W` bits means `w * 2**(top - W + 1)`. The parts here are combinational, but for the
+accumulator; `WindowFma` puts them behind streams, `Pe` into the rigid pipeline of the array.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
@@ -19,11 +19,11 @@ from lnpu.numeric.factors import (
 )
 from lnpu.numeric.geometry import PRODUCT, product_width
 
-__all__ = ["WindowAccumulator", "WindowAlign", "WindowFactors", "aligned_layout", "aligner_names"]
+__all__ = ["WindowAccumulator", "WindowAlign", "WindowFactors", "aligned_layout", "aligners", "beside"]
 
 
-def _aligners(config: FmaConfig) -> tuple[tuple[str, int, int], ...]:
-    """Aligners of a configuration: (name, accumulator, product bits)."""
+def aligners(config: FmaConfig) -> tuple[tuple[str, int, int], ...]:
+    """Aligners of a configuration: (name, the accumulator that it feeds, product bits)."""
     if config.dual is Dual.NONE:
         return (("single", 0, PRODUCT),)
     low = product_width(config.dual)
@@ -32,9 +32,9 @@ def _aligners(config: FmaConfig) -> tuple[tuple[str, int, int], ...]:
     return (("single", 0, PRODUCT), ("lane0", 0, low), ("lane1", 1, low))
 
 
-def aligner_names(config: FmaConfig) -> dict[str, int]:
-    """Names of a configuration's aligners, and the accumulator that each feeds."""
-    return {name: lane for name, lane, _ in _aligners(config)}
+def beside(config: FmaConfig) -> dict[str, int]:
+    """Widths of what travels beside the terms to the accumulators: `mode`, `c` and `clear`."""
+    return {"mode": 1, "c": config.accumulate.width * config.lanes, "clear": 1}
 
 
 def _term_layout(config: FmaConfig, bits: int) -> data.StructLayout:
@@ -63,24 +63,26 @@ class WindowFactors(wiring.Component):
         config: an FMA with windowed accumulate.
 
     Members:
-        i: `In(operands_layout)`; o: `Out(struct of one term an aligner)`.
+        i: `In(operands_layout)`; o: `Out(struct of one term an aligner, and what is beside them)`.
 
     Timing: combinational.
     """
 
     def __init__(self, config: FmaConfig):
         self.config = config
-        terms = {name: _term_layout(config, bits) for name, _, bits in _aligners(config)}
-        super().__init__({"i": In(operands_layout(config)), "o": Out(data.StructLayout(terms))})
+        terms = {name: _term_layout(config, bits) for name, _, bits in aligners(config)}
+        output = data.StructLayout({**beside(config), **terms})
+        super().__init__({"i": In(operands_layout(config)), "o": Out(output)})
 
     def elaborate(self, platform):
         m = Module()
         config, i = self.config, self.i
         mode = i.mode if config.dual is not Dual.NONE else Const(0)
+        m.d.comb += [self.o.mode.eq(mode), self.o.c.eq(i.c), self.o.clear.eq(i.clear)]
         factors = unpack_factors(m, config, i)
         # A zero factor is told by the shift here, so significands of zeros need no mask.
         products = multiply(m, config, mode, factors, mask_zeros=False)
-        for name, lane, _ in _aligners(config):
+        for name, lane, _ in aligners(config):
             term = self.o[name]
             shared = config.share is Share.FULL
             single = factors.single if name == "single" or (shared and lane == 0) else None

@@ -12,7 +12,9 @@ from lnpu.numeric.window import (
     WindowAccumulator,
     WindowAlign,
     WindowFactors,
-    aligner_names,
+    aligned_layout,
+    aligners,
+    beside,
 )
 
 __all__ = ["CUTS", "WindowFma"]
@@ -22,43 +24,28 @@ CUTS: dict[int, tuple[int, ...]] = {1: (), 2: (1,), 3: (1, 2), 4: (0, 1, 2)}
 aligner. The accumulators themselves are the last rank, so the loop is always one cycle."""
 
 
-class _Beside(wiring.Component):
-    """A stage with `mode`, `c` and `clear` travelling beside it; `hold` reaches stages that have one.
+class _AlignAll(wiring.Component):
+    """The aligners of all terms, side by side.
 
     Members:
-        i, o: structs of the side fields and one field a unit; hold: `In(1)`.
+        i: `In(output of WindowFactors)`; hold: `In(1)`, contribute nothing; o: `Out(struct)`, aligned terms.
 
     Timing: combinational.
     """
 
-    def __init__(self, config: FmaConfig, units: dict[str, wiring.Component], whole: bool):
-        self.units = units
-        self.whole = whole
-        side = {"mode": 1, "c": config.accumulate.width * config.lanes, "clear": 1}
-        self.side = tuple(side)
-        if whole:
-            (unit,) = units.values()
-            i_shape, terms = unit.i.shape(), unit.o.shape().members
-        else:
-            i_shape = data.StructLayout({**side, **{n: u.i.shape() for n, u in units.items()}})
-            terms = {name: unit.o.shape() for name, unit in units.items()}
-        super().__init__(
-            {"i": In(i_shape), "hold": In(1), "o": Out(data.StructLayout({**side, **dict(terms)}))}
-        )
+    def __init__(self, config: FmaConfig, shape: data.StructLayout):
+        self.config = config
+        aligned = {name: aligned_layout(config) for name, _, _ in aligners(config)}
+        output = data.StructLayout({**beside(config), **aligned})
+        super().__init__({"i": In(shape), "hold": In(1), "o": Out(output)})
 
     def elaborate(self, platform):
         m = Module()
-        for name in self.side:
-            present = name in self.i.shape().members
-            m.d.comb += self.o[name].eq(self.i[name] if present else 0)
-        for name, unit in self.units.items():
-            m.submodules[name] = unit
-            m.d.comb += unit.i.eq(self.i if self.whole else self.i[name])
-            if self.whole:
-                for term in unit.o.shape().members:
-                    m.d.comb += self.o[term].eq(unit.o[term])
-            else:
-                m.d.comb += [self.o[name].eq(unit.o), unit.hold.eq(self.hold)]
+        for name in beside(self.config):
+            m.d.comb += self.o[name].eq(self.i[name])
+        for name, _, bits in aligners(self.config):
+            m.submodules[name] = align = WindowAlign(self.config, bits)
+            m.d.comb += [align.i.eq(self.i[name]), align.hold.eq(self.hold), self.o[name].eq(align.o)]
         return m
 
 
@@ -90,9 +77,8 @@ class WindowFma(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, cuts = self.config, CUTS[self.latency]
-        factors = _Beside(config, {"factors": WindowFactors(config)}, whole=True)
-        bits = {n: len(v["product"]) for n, v in ((n, factors.o[n]) for n in aligner_names(config))}
-        align = _Beside(config, {n: WindowAlign(config, bits[n]) for n in bits}, whole=False)
+        factors = WindowFactors(config)
+        align = _AlignAll(config, factors.o.shape())
 
         source = flipped(self.i)
         if 0 in cuts:
@@ -126,7 +112,7 @@ class WindowFma(wiring.Component):
         return rank.o
 
     @staticmethod
-    def _stage(m: Module, name: str, source, stage: _Beside):
+    def _stage(m: Module, name: str, source, stage: wiring.Component):
         m.submodules[name] = stage
         after = stream.Signature(stage.o.shape()).create(path=(f"after_{name}",))
         m.d.comb += [
@@ -141,7 +127,7 @@ class WindowFma(wiring.Component):
         """Connects the accumulators; `gated` ones hold by enable, the others by terms of nothing."""
         config, width = self.config, self.config.accumulate.width
         for lane in range(config.lanes):
-            names = [name for name, target in aligner_names(config).items() if target == lane]
+            names = [name for name, target, _ in aligners(config) if target == lane]
             m.submodules[f"accumulator{lane}"] = unit = WindowAccumulator(config, len(names))
             m.d.comb += [
                 unit.select.eq(payload.mode),
