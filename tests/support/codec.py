@@ -220,6 +220,6 @@ def encoded_beats(tensor):
         {
             "data": meta,
             "descriptor": descriptor.astype(np.uint64),
-            "last": np.arange(len(meta)) == len(meta) - 1,
+            "last": end.astype(np.uint64),
         },
     )

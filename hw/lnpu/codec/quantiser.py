@@ -77,6 +77,10 @@ class Quantiser(wiring.Component):
         # Adding a quarter less one unit carries exactly when the significand is above 1.75.
         edge = ((magnitude + ((1 << (mantissa - 2)) - 1)) >> mantissa) - (f.bias - _FP16_BIAS)
         bin_ = named(m, "bin", edge)
+        if f.bias == _FP16_BIAS:
+            # In the subnormal range significands have no hidden one: 1.75 * 2**-15 is 7/8 of it.
+            with m.If(magnitude[mantissa:] == 0):
+                m.d.comb += bin_.eq(magnitude > 7 << (mantissa - 3))
 
         o = self.o
         narrow = ~zero & ~wide

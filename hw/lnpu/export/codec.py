@@ -12,7 +12,45 @@ from lnpu.codec.blocks import BLOCKS
 from lnpu.codec.config import CodecConfig
 from lnpu.export.verilog import to_verilog
 
-__all__ = ["codec_manifest", "codec_verilog", "export_codec", "flat_ports"]
+__all__ = ["codec_verilog", "export_codec", "flat_ports"]
+
+
+PORT_DOCS = {
+    "clk": "clock, rising edge",
+    "rst": "synchronous reset, active high",
+    "command_n": "images, 1 to 65535",
+    "command_h": "image rows, 1 to 65535",
+    "command_w": "pixels of a row, 1 to 65535",
+    "command_c": "channels, 1 to 65535",
+    "command_bias": "signed: exponent bias, -8 to 7",
+    "command_k8": "run width of the fp8 group: 1, 2, 4",
+    "command_k16": "run width of the fp16 group: 4, 6",
+    "command_pointer_address": "copied to the descriptor",
+    "command_data_address": "copied to the descriptor",
+    "command_blocks": "blocks of the row, 1 to 65535",
+    "command_length": "elements of a block, 1 to 64",
+    "command_count_bits": "bits of a header count, 1 to 7",
+    "i_elements": "vector of elements, channel ascending, lane 0 low",
+    "i_data": "64-bit word of a row",
+    "i_last": "the row's last word",
+    "o_data": "64-bit word of a row",
+    "o_last": "the row's last word, or the block's last beat",
+    "o_elements": "vector of fp16 elements, lane 0 low",
+    "o_index": "element of the block, 0 to 63",
+    "o_value": "fp16 code, or fp8 code in the low byte",
+    "o_wide": "1: the value is fp16",
+    "o_entry": "the beat carries an element",
+    "o_bad": "with o_last: the block was malformed and is empty",
+    "meta_data": "word of the pointer table or the descriptor",
+    "meta_descriptor": "1: the word belongs to the descriptor",
+    "meta_last": "the tensor's last word",
+    "invalid": "sticky: NaN or infinity was met",
+    "errors": "sticky causes: COUNT, INDEX, VALUE, ESCAPE, OVERLAP, TRUNCATED, TRAILING (bit 0 first)",
+    "clear": "clears the sticky bits",
+    **{f"{stream}_valid": "the beat is offered" for stream in ("command", "i", "o", "meta")},
+    **{f"{stream}_ready": "the beat is taken at the clock edge" for stream in ("command", "i", "o", "meta")},
+}
+"""What each port carries; the same name means the same thing in all blocks."""
 
 
 def flat_ports(unit: wiring.Component) -> dict[str, tuple[object, bool]]:
@@ -39,23 +77,28 @@ def _unit(name: str, config: CodecConfig) -> tuple[wiring.Component, str]:
 
 def codec_verilog(name: str, config: CodecConfig) -> str:
     """Verilog text of a block ("codec-encoder" ...)."""
-    unit, top = _unit(name, config)
-    return to_verilog(unit, top, flat_ports(unit))
+    return _elaborate(name, config)[0]
 
 
-def codec_manifest(name: str, config: CodecConfig, verilog: str) -> dict:
-    """What the Verilog contains: configuration, ports, digest."""
+def _elaborate(name: str, config: CodecConfig) -> tuple[str, dict]:
+    """Verilog text and manifest: configuration, ports, digest."""
     unit, top = _unit(name, config)
+    verilog = to_verilog(unit, top, flat_ports(unit))
     clocked = [("clk", False, 1), ("rst", False, 1)]
     ports = [(port, out, len(_value(signal))) for port, (signal, out) in flat_ports(unit).items()]
-    return {
+    return verilog, {
         "generator": f"openlnpu {__version__}",
         "top": top,
         "config": config.as_dict(),
         "clock": "clk",
         "reset": {"name": "rst", "active": "high", "synchronous": True},
         "ports": [
-            {"name": port, "direction": "output" if out else "input", "width": width}
+            {
+                "name": port,
+                "direction": "output" if out else "input",
+                "width": width,
+                "doc": PORT_DOCS[port],
+            }
             for port, out, width in clocked + ports
         ],
         "files": [f"{top}.v"],
@@ -73,8 +116,7 @@ def export_codec(name: str, config: CodecConfig, directory: Path) -> dict:
     Returns:
         The manifest.
     """
-    verilog = codec_verilog(name, config)
-    manifest = codec_manifest(name, config, verilog)
+    verilog, manifest = _elaborate(name, config)
     directory.mkdir(parents=True, exist_ok=True)
     top = manifest["top"]
     (directory / f"{top}.v").write_text(verilog)
