@@ -2,7 +2,10 @@
 
 import dataclasses
 import enum
-from typing import Annotated, TypeVar
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -20,63 +23,47 @@ from lnpu.numeric.config import (
     WindowAccumulate,
 )
 
-__all__ = [
-    "Acc",
-    "Build",
-    "DualKind",
-    "FlavourName",
-    "Fp8Name",
-    "Latency",
-    "ShareName",
-    "Window",
-    "fma_config",
-]
+__all__ = ["fma_config", "with_fma_config"]
 
 
 def _values(kind: type[enum.Enum]) -> str:
     return ", ".join(member.value for member in kind)
 
 
-_PANEL = "FMA"
-Build = Annotated[
-    str,
-    typer.Option(
-        "--build", help=f"Start from a named build: {', '.join(FMA_BUILDS)}.", rich_help_panel=_PANEL
-    ),
-]
-FlavourName = Annotated[
-    str | None, typer.Option("--flavour", help=f"{_values(Flavour)}.", rich_help_panel=_PANEL)
-]
-Fp8Name = Annotated[
-    str | None,
-    typer.Option("--fp8", help=f"fp8 format of dual mode: {_values(Fp8)}.", rich_help_panel=_PANEL),
-]
-DualKind = Annotated[
-    str | None,
-    typer.Option("--dual", help=f"Operands of dual mode: {_values(Dual)}.", rich_help_panel=_PANEL),
-]
-Acc = Annotated[
-    str | None,
-    typer.Option(
-        "--acc",
-        help="Accumulate format: fp16, fp32, bf16, e<bits>m<bits>, or window (fixed point).",
-        rich_help_panel=_PANEL,
-    ),
-]
-Window = Annotated[
-    int | None,
-    typer.Option(
-        "--window", help="Bits of the window, 23 to 64 (with --acc window).", rich_help_panel=_PANEL
-    ),
-]
-ShareName = Annotated[
-    str | None,
-    typer.Option("--share", help=f"What the modes share: {_values(Share)}.", rich_help_panel=_PANEL),
-]
-Latency = Annotated[
-    int | None,
-    typer.Option("--latency", help="Register ranks, 0 to 4 (window: 1 to 4).", rich_help_panel=_PANEL),
-]
+def _option(kind: type, flag: str, text: str) -> Any:
+    return Annotated[kind | None, typer.Option(flag, help=text, rich_help_panel="FMA")]
+
+
+_OPTIONS = {
+    "build": _option(str, "--build", f"Start from a named build: {', '.join(FMA_BUILDS)}. Default: default."),
+    "flavour": _option(str, "--flavour", f"{_values(Flavour)}."),
+    "fp8": _option(str, "--fp8", f"fp8 format of dual mode: {_values(Fp8)}."),
+    "dual": _option(str, "--dual", f"Operands of dual mode: {_values(Dual)}."),
+    "acc": _option(str, "--acc", "fp16, fp32, bf16, e<bits>m<bits>, or window (fixed point)."),
+    "window": _option(int, "--window", "Bits of the window, 23 to 64 (with --acc window)."),
+    "share": _option(str, "--share", f"What the modes share: {_values(Share)}."),
+    "latency": _option(int, "--latency", "Register ranks, 0 to 4 (window: 1 to 4)."),
+}
+
+
+def with_fma_config(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of the FMA; it receives them as one argument, `config`."""
+
+    @functools.wraps(command)
+    def wrapper(**arguments: Any) -> None:
+        chosen = {name: arguments.pop(name) for name in _OPTIONS}
+        command(config=fma_config(**chosen), **arguments)
+
+    own = [p for p in inspect.signature(command).parameters.values() if p.name != "config"]
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in _OPTIONS.items()
+    ]
+    own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    wrapper.__signature__ = inspect.Signature([*own, *more])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in [*own, *more]}
+    return wrapper
+
 
 E = TypeVar("E", bound=enum.Enum)
 
@@ -89,8 +76,8 @@ def _choice(field: str, kind: type[E], text: str) -> E:
 
 
 def fma_config(
-    build: str,
     *,
+    build: str | None = None,
     flavour: str | None = None,
     fp8: str | None = None,
     dual: str | None = None,
@@ -104,6 +91,7 @@ def fma_config(
     Raises:
         UserError: an option is out of range or two exclude each other.
     """
+    build = build or "default"
     if build not in FMA_BUILDS:
         raise UserError(f"`build` must be one of {', '.join(FMA_BUILDS)}, not {build!r}")
     base = FMA_BUILDS[build]

@@ -11,17 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from lnpu.export.commands.errors import UserError, output_directory
-from lnpu.export.commands.fma_options import (
-    Acc,
-    Build,
-    DualKind,
-    FlavourName,
-    Fp8Name,
-    Latency,
-    ShareName,
-    Window,
-    fma_config,
-)
+from lnpu.export.commands.fma_options import with_fma_config
+from lnpu.numeric.config import FmaConfig
 
 __all__ = ["register"]
 
@@ -29,32 +20,16 @@ units = typer.Typer(no_args_is_help=True, help="Compile a block's Verilog and co
 
 
 @units.command("fma")
+@with_fma_config
 def fma_command(
+    config: FmaConfig,
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory for the exported files.")] = Path(
         "build/verify/fma"
     ),
     operations: Annotated[int, typer.Option("-n", "--operations", help="How many operations.")] = 2_000_000,
     seed: Annotated[int, typer.Option("--seed", help="Seed of operands and stalls.")] = 1,
-    build: Build = "default",
-    flavour: FlavourName = None,
-    fp8: Fp8Name = None,
-    dual: DualKind = None,
-    acc: Acc = None,
-    window: Window = None,
-    share: ShareName = None,
-    latency: Latency = None,
 ) -> None:
     """Random and corner operations under every stall pattern; exit code 1 on a mismatch."""
-    config = fma_config(
-        build,
-        flavour=flavour,
-        fp8=fp8,
-        dual=dual,
-        acc=acc,
-        window=window,
-        share=share,
-        latency=latency,
-    )
     if operations < 1:
         raise UserError(f"`operations` must be at least 1, not {operations}")
     from lnpu.export.fma import export_fma

@@ -8,17 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lnpu.export.commands.errors import output_directory
-from lnpu.export.commands.fma_options import (
-    Acc,
-    Build,
-    DualKind,
-    FlavourName,
-    Fp8Name,
-    Latency,
-    ShareName,
-    Window,
-    fma_config,
-)
+from lnpu.export.commands.fma_options import with_fma_config
 from lnpu.numeric.config import FMA_BUILDS, Dual, FmaConfig
 
 __all__ = ["register"]
@@ -27,40 +17,32 @@ units = typer.Typer(no_args_is_help=True, help="Export one block as Verilog.")
 
 
 def _width_table() -> str:
-    """The ports and widths of the interesting configurations, for `--help`."""
-    default, array = FMA_BUILDS["default"], FMA_BUILDS["pe"]
-    rows = ["Ports (bits: default build / array's PE):", ""]
-    widths = {p.name: p.width for p in default.ports}
-    for port in array.ports:
-        first = widths.get(port.name, "-")
-        rows.append(f"* `{port.name}` {first} / {port.width}: {port.doc}")
-    rows.append("* `i_fmt` 1 (`--fp8 both`) or 2 (`--fp8 mixed`): 0 E4M3, 1 E5M2; bit 0 for a, bit 1 for b")
+    """The ports and their widths, for `--help`."""
+    default = {p.name: p for p in FMA_BUILDS["default"].ports}
+    array = {p.name: p for p in FMA_BUILDS["pe"].ports}
+    special = {
+        "i_b": "fp16, or two fp8 (fp8xfp8) or two fp16 (fp8xfp16), lane 0 low",
+        "i_c": "addend: an accumulator word a lane, lane 0 low",
+        "o_d": "result: an accumulator word a lane, lane 0 low",
+    }
+    rows = ["Ports, bits in the default build / in build pe:", ""]
+    for name, port in array.items():
+        first = default[name].width if name in default else "-"
+        rows.append(f"* `{name}` {first} / {port.width}: {special.get(name, port.doc)}")
+    rows.append(
+        "* `i_fmt`, with --fp8 both: 1 bit, 0 E4M3, 1 E5M2; with mixed 2 bits, bit 0 for a, bit 1 for b"
+    )
+    rows.append("* without dual mode: no `i_mode`, `i_fmt`, `i_s`; one accumulator word, 5 flags")
     return "\n".join(rows)
 
 
 @units.command("fma", epilog=_width_table())
+@with_fma_config
 def fma_command(
+    config: FmaConfig,
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory for the files.")],
-    build: Build = "default",
-    flavour: FlavourName = None,
-    fp8: Fp8Name = None,
-    dual: DualKind = None,
-    acc: Acc = None,
-    window: Window = None,
-    share: ShareName = None,
-    latency: Latency = None,
 ) -> None:
     """The configurable fp8/fp16 fused multiply-add: fma.v with top `fma`, manifest.json, fma.f."""
-    config = fma_config(
-        build,
-        flavour=flavour,
-        fp8=fp8,
-        dual=dual,
-        acc=acc,
-        window=window,
-        share=share,
-        latency=latency,
-    )
     from lnpu.export.fma import export_fma
 
     with output_directory(output) as directory:
