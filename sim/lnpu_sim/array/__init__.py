@@ -1,0 +1,1 @@
+"""Golden models of the PE array: slots, lines, layer passes."""
