@@ -31,7 +31,10 @@ def fma_manifest(config: FmaConfig, verilog: str) -> dict:
         {"name": p.name, "direction": "output" if p.output else "input", "width": p.width, "doc": p.doc}
         for p in config.ports
     ]
-    return manifest(TOP, verilog, config.as_dict(), ports, latency=config.latency, initiation_interval=1)
+    reset, latency = config.latency > 0, config.latency
+    return manifest(
+        TOP, verilog, config.as_dict(), ports, reset=reset, latency=latency, initiation_interval=1
+    )
 
 
 def export_fma(config: FmaConfig, directory: Path) -> dict:

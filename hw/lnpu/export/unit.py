@@ -25,7 +25,7 @@ def manifest(
         "top": top,
         "config": config,
         **more,
-        "clock": "clk",
+        "clock": "clk" if any(port["name"] == "clk" for port in ports) else None,
         "reset": {"name": "rst", "active": "high", "synchronous": True} if reset else None,
         "ports": list(ports),
         "files": [f"{top}.v"],

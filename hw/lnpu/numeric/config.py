@@ -188,12 +188,12 @@ class FmaConfig:
 
     @property
     def ports(self) -> tuple[Port, ...]:
-        """Ports of the exported unit in order, clock and reset first."""
+        """Ports of the exported unit in order, clock and reset first; without registers neither."""
         acc, dual = self.accumulate.width * self.lanes, self.dual is not Dual.NONE
         b = 32 if self.b_format_wide else 16
         rows: list[Port | None] = [
-            Port("clk", 1, False, "clock, rising edge"),
-            Port("rst", 1, False, "synchronous reset, active high"),
+            Port("clk", 1, False, "clock, rising edge") if self.latency else None,
+            Port("rst", 1, False, "synchronous reset, active high") if self.latency else None,
             Port("i_valid", 1, False, "operands are valid"),
             Port("i_ready", 1, True, "operands are taken at the clock edge"),
             Port("i_mode", 1, False, "0 single (fp16), 1 dual (fp8)") if dual else None,
