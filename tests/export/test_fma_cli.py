@@ -33,9 +33,10 @@ OPTIONS = {
     "pe": ["--build", "pe"],
     "fp32": ["--acc", "fp32"],
     "no-clock": ["--latency", 0],
-    "everything": (
-        "--flavour training --fp8 mixed --dual fp8xfp8 --acc window --window 40 --share mult --latency 4"
-    ).split(),
+    "everything": [
+        *("--flavour", "training", "--fp8", "mixed", "--dual", "fp8xfp8", "--share", "mult"),
+        *("--acc", "window", "--window", 40, "--latency", 4),
+    ],
 }
 
 
