@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 
 from lnpu import __version__
@@ -60,7 +61,10 @@ def flat_ports(unit: wiring.Component) -> dict[str, tuple[object, bool]]:
         out = member.flow is wiring.Out
         signal = getattr(unit, name)
         if member.is_port:
-            ports[name] = (signal, out)
+            if isinstance(signal, data.View) and isinstance(signal.shape(), data.StructLayout):
+                ports.update({f"{name}_{key}": (signal[key], out) for key, _ in signal.shape()})
+            else:
+                ports[name] = (signal, out)
             continue
         ports[f"{name}_valid"] = (signal.valid, out)
         ports[f"{name}_ready"] = (signal.ready, not out)
@@ -85,7 +89,7 @@ def _elaborate(name: str, config: CodecConfig) -> tuple[str, dict]:
     unit, top = _unit(name, config)
     verilog = to_verilog(unit, top, flat_ports(unit))
     clocked = [("clk", False, 1), ("rst", False, 1)]
-    ports = [(port, out, len(_value(signal))) for port, (signal, out) in flat_ports(unit).items()]
+    ports = [(port, out, len(Value.cast(signal))) for port, (signal, out) in flat_ports(unit).items()]
     return verilog, {
         "generator": f"openlnpu {__version__}",
         "top": top,
@@ -104,10 +108,6 @@ def _elaborate(name: str, config: CodecConfig) -> tuple[str, dict]:
         "files": [f"{top}.v"],
         "sha256": hashlib.sha256(verilog.encode()).hexdigest(),
     }
-
-
-def _value(signal):
-    return signal.as_value() if hasattr(signal, "as_value") else signal
 
 
 def export_codec(name: str, config: CodecConfig, directory: Path) -> dict:
