@@ -8,6 +8,7 @@ from lnpu.formats import E4M3, FP16
 from lnpu.numeric.config import FMA_BUILDS
 from lnpu_sim.array.line import terms_of
 from lnpu_sim.array.planner import Layer, SparseInput
+from lnpu_sim.array.program import SLOT_FIELDS, Drains, LineProgram, Loads, Slots
 from lnpu_sim.codec.tensor import encode
 from lnpu_sim.numeric.floats import decode_array
 from lnpu_sim.numeric.window import WindowModel
@@ -137,3 +138,51 @@ def real_convolution(layer):
     """[(values, number of terms)] of a pass in fp64."""
     values, counts = _Reals(layer), _Reals(layer, count=True)
     return list(zip(_convolve(layer, values, values.one), _convolve(layer, counts, counts.one), strict=True))
+
+
+def random_program(config, wg, count, *, spread, top, seed, bank_slots=None, idle=0.1):
+    """Random slots on few addresses: every hazard, marks at random places, sums that may saturate.
+
+    `spread`: different sums at a time; `bank_slots`: about how many slots a bank serves;
+    `idle`: share of slots without work.
+    """
+    rng = np.random.default_rng(seed)
+    per_bank = bank_slots or int(rng.integers(1, 200))
+    marks = (rng.random((count, 2)) < 1 / per_bank).astype(np.int64)
+    marks[-1] = 1
+    use = np.cumsum(marks, axis=0) - marks
+    sizes = {"tile": config.tile_entries, "row": config.row_entries}
+    operand_file, sum_file = ("row", "tile") if wg else ("tile", "row")
+    sums = int(use[-1, 1]) + 1
+    counts = rng.integers(1, min(spread, sizes[sum_file]) + 1, sums)
+    dual = rng.integers(0, 2, count)
+    code = np.where(dual == 1, rng.integers(0, 256, count), rng.integers(0, 2**16, count))
+    columns = {
+        "work": (rng.random(count) >= idle).astype(np.int64),
+        "dual": dual,
+        "lane": rng.integers(0, 2, count),
+        "code": code,
+        operand_file: rng.integers(0, sizes[operand_file], count),
+        f"{operand_file}_bank": use[:, 0] & 1,
+        sum_file: rng.integers(0, counts[use[:, 1]]),
+        f"{sum_file}_bank": use[:, 1] & 1,
+        "release": marks[:, 0],
+        "last": marks[:, 1],
+    }
+    banks, size = int(use[-1, 0]) + 1, sizes[operand_file]
+    entry = np.concatenate([rng.permutation(size) for _ in range(banks)])
+    loads = Loads(
+        bank=np.repeat(np.arange(banks) & 1, size),
+        entry=entry,
+        last=np.tile(np.arange(size) == size - 1, banks).astype(np.int64),
+        lanes=rng.integers(0, 2**16, (banks * size, config.lanes)),
+    )
+    return LineProgram(
+        wg=wg,
+        scale=int(rng.integers(-8, 8)),
+        top=top,
+        slots=Slots(np.stack([columns[name] for name in SLOT_FIELDS], axis=1)),
+        loads=loads,
+        drains=Drains(np.arange(sums) & 1, counts),
+        places=np.zeros((0, 3), np.int64),
+    )

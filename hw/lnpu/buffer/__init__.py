@@ -1,0 +1,1 @@
+"""Storage beside the array: Tile and Row files, the transposing weight buffer."""
