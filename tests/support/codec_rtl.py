@@ -1,5 +1,7 @@
 """The codec's exported Verilog, compiled, played against the golden model: beats, sticky causes, cycles."""
 
+import dataclasses
+
 import numpy as np
 
 from lnpu.codec.config import CodecConfig
@@ -59,8 +61,11 @@ def check_encoder(unit, x, fmt, pattern="none", seed=1, lanes=4):
     """Encode an array; words, pointers and descriptor must be the model's bytes."""
     source, sink = STALL_PATTERNS[pattern]
     tensor = encode(x, fmt, check=False)
-    words, meta = s.encoded_beats(tensor)
-    command = s.encoder_command_beats(geometry_of(x.shape), fmt)
+    pointers, data = (int(a) for a in np.random.default_rng(seed).integers(2**29, size=2) * 8)
+    placed = dataclasses.replace(tensor.descriptor, pointer_address=pointers, data_address=data)
+    words, meta = s.encoded_beats(dataclasses.replace(tensor, descriptor=placed))
+    shape = geometry_of(x.shape)
+    command = s.encoder_command_beats(shape, fmt, pointer_address=pointers, data_address=data)
     result = unit.run_streams(
         [
             Source(s.element_beats(x, lanes), "i_valid", "i_ready", source),

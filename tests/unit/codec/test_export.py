@@ -52,8 +52,9 @@ def test_ports_are_fixed_and_output_is_reproducible(name, tmp_path):
 def test_verilator_lint(name, tmp_path):
     manifest = export(name, tmp_path)
     verilator = find_verilator()
-    # Generated names and unused bits of intermediate sums carry no information.
-    waived = ["DECLFILENAME", "UNUSEDSIGNAL", "UNUSEDPARAM"]
+    # Unused bits of intermediate sums carry no information; Yosys writes parallel multiplexers as `casez`
+    # with one-hot patterns, whose overlaps cannot occur.
+    waived = ["UNUSEDSIGNAL", "CASEOVERLAP"]
     done = subprocess.run(
         [str(verilator.binary), "--lint-only", "-Wall", *(f"-Wno-{w}" for w in waived), manifest["files"][0]],
         cwd=tmp_path,

@@ -3,6 +3,7 @@
 import json
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,3 +174,16 @@ def test_decode_errors_leave_no_file(tmp_path):
     np.save(tmp_path / "x.npy", np.float32([1]))
     with pytest.raises(UserError, match="No such file"):
         run("encode", tmp_path / "x.npy", "-o", tmp_path / "none" / "x.fgmp")
+
+
+def test_the_worked_example_of_the_documentation():
+    page = (Path(__file__).parents[3] / "docs" / "formats.md").read_text()
+    dump = page[page.index("## 9.") :].split("```")[1]
+    data = bytearray(0x110)
+    for line in dump.strip().splitlines():
+        at, *values = line.split()
+        data[int(at, 16) : int(at, 16) + 16] = bytes.fromhex("".join(values))
+    x = np.float32([[0, 1.5, 0, 0, -0.3], [0, 0, 0, 0, 300]])
+    assert bytes(data) == pack(FgmpFile.from_array(x, FgmpFormat(-2, 1, 4)))
+    assert "0x02E582117400A643" in page
+    assert read(bytes(data))[2] == [0, 1.5, 0, 0, -0.3125, 0, 0, 0, 0, 300]

@@ -70,6 +70,13 @@ def test_encoder_quantises_every_border(encoder):
         assert unit["invalid"] == 1
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 65535, 1), (1, 65535, 1, 1), (65535, 1, 1, 1), (1, 1, 1, 65535)])
+def test_encoder_at_the_largest_sizes(encoder, shape):
+    fmt = FgmpFormat(0, 1, 4)
+    x = array(shape, fmt, zeros=0.5, wide=0.5, seed=3, dtype=encoder[2])
+    check_encoder(encoder[0], x, fmt, lanes=encoder[1])
+
+
 def decoder_batches(seed):
     return [
         (encode_array(array((3, 4, size), fmt, zeros=zeros, wide=wide, seed=seed), fmt), None)
