@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnpu.array.config import ArrayError, Convolution, LineConfig, Pass
+from lnpu.codec.config import BLOCK
 from lnpu_sim.array.program import SLOT_FIELDS, Drains, LineProgram, Loads, Slots, join_slots
 from lnpu_sim.codec.quantise import FP8, narrow
 from lnpu_sim.codec.rows import decode_rows, lengths
 from lnpu_sim.codec.tensor import EncodedTensor, to_nhwc
 
-__all__ = ["Layer", "SparseInput", "plan"]
+__all__ = ["Layer", "SparseInput", "channel_blocks", "plan"]
 
 Ints = NDArray[np.int64]
 
@@ -130,7 +131,12 @@ def _slots(
     return Slots(columns)
 
 
-def _channel_blocks(layer: Layer, config: LineConfig) -> list[slice]:
+def channel_blocks(layer: Layer, config: LineConfig) -> list[slice]:
+    """Channels of each Tile bank on the sparse input's side.
+
+    Raises:
+        ArrayError: the kernel does not fit the Tile file.
+    """
     taps = layer.shape.taps
     room = (config.tile_entries - int(layer.ones)) // taps
     if room < 1:
@@ -139,7 +145,12 @@ def _channel_blocks(layer: Layer, config: LineConfig) -> list[slice]:
             f"not {config.tile_entries}"
         )
     channels = layer.sides[0]
-    return [slice(c, min(c + room, channels)) for c in range(0, channels, room)]
+    # A block stays within one plane of the compressed tensor.
+    return [
+        slice(c, min(c + room, plane + BLOCK, channels))
+        for plane in range(0, channels, BLOCK)
+        for c in range(plane, min(plane + BLOCK, channels), room)
+    ]
 
 
 class _Builder:
@@ -207,7 +218,7 @@ def plan(layer: Layer, config: LineConfig, lines: int = 1) -> list[LineProgram]:
     pixels = layer.images * height * width
     step = lines * config.row_entries
     tiles = [range(start, min(start + step, pixels)) for start in range(0, pixels, step)]
-    blocks = _channel_blocks(layer, config)
+    blocks = channel_blocks(layer, config)
     outer = layer.sides[1]
     builders = [_Builder(config) for _ in range(lines)]
     for number, first in enumerate(range(0, outer, config.lanes)):
