@@ -23,6 +23,7 @@ from lnpu.numeric.config import Dual, Flavour, FmaConfig
 from lnpu.numeric.factors import FloatFactors
 from lnpu.numeric.geometry import paths_of
 from lnpu.numeric.multiply import SplitMultiplier
+from lnpu.numeric.negate import Negate
 from lnpu.numeric.normalise import Normalise
 from lnpu.numeric.rounder import Round
 from lnpu.synth import Family, Library, SynthError, asic, fpga
@@ -43,7 +44,12 @@ def stages(config: FmaConfig) -> list[Stage]:
     parts += [
         (f"... of which the exponent compare, lane {n}", Compare(path, n), 1) for n in range(path.lanes)
     ]
-    parts += [("align", Align(path), 1), ("add", Add(path), 1), ("normalise", Normalise(path), 1)]
+    parts += [
+        ("align", Align(path), 1),
+        ("add", Add(path), 1),
+        ("negate", Negate(path), 1),
+        ("normalise", Normalise(path), 1),
+    ]
     return [*parts, ("round", Round(path), path.lanes)]
 
 
