@@ -28,11 +28,11 @@ setup: $(VENV)/.ready ## create the virtual environment and install everything f
 run: setup ## export the default FMA, compile it and check it against the golden model
 	$(BIN)/lnpu verify fma -o build/run
 
-test: setup ## the tests that a change must pass (minutes)
-	$(BIN)/python -m pytest -n $(JOBS) -m "not full" --junitxml=build/junit/test.xml
+test: setup ## the tests that a change must pass (minutes); ARGS="-k fma" to choose
+	$(BIN)/python -m pytest -n $(JOBS) -m "not full" --junitxml=build/junit/test.xml $(ARGS)
 
 test-full: setup ## the long campaigns: exhaustive sweeps, coverage, mutation
-	$(BIN)/python -m pytest -n $(JOBS) -m full --junitxml=build/junit/test-full.xml
+	$(BIN)/python -m pytest -n $(JOBS) -m full --junitxml=build/junit/test-full.xml $(ARGS)
 
 lint: setup ## ruff: rules and formatting
 	$(BIN)/ruff check .
