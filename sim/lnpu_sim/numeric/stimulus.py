@@ -12,7 +12,7 @@ Words = npt.NDArray[np.int64]
 
 
 def corner_codes(fmt: FloatFormat) -> Words:
-    """Codes at the edges of a format, both signs: zero, subnormals, smallest and largest numbers, ones, specials."""
+    """Codes at the edges of a format, both signs: zero, subnormals, extremes, ones, specials."""
     one = fmt.bias << fmt.mantissa_bits
     top = fmt.exponent_mask << fmt.mantissa_bits
     low = 1 << fmt.mantissa_bits

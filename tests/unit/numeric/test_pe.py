@@ -125,4 +125,4 @@ def test_pe_refuses_other_arithmetic(config):
 
 
 def test_pe_arithmetic_is_a_named_build():
-    assert PE_CONFIG == PeModel().config
+    assert PeModel().config == PE_CONFIG
