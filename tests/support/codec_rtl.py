@@ -20,67 +20,93 @@ def compiled(name, config=None, *, coverage=False):
     return build([codec_verilog(name, config or CodecConfig())], top, coverage=coverage)
 
 
-def _decode(unit, batches, beats, bias, pattern, seed):
-    source, sink = STALL_PATTERNS[pattern]
+@dataclasses.dataclass(frozen=True)
+class Play:
+    """Beats for a block and what it must answer, computed once, playable on many instances.
+
+    Args:
+        sources, sinks: name -> ports of a stream. want: name -> beats of each sink, as `prefix_field` ports.
+        pattern: stall pattern. seed: of stalls. causes: sticky errors afterwards, None for the encoder.
+    """
+
+    sources: dict
+    want: dict
+    pattern: str
+    seed: int
+    context: str
+    causes: int | None = None
+
+    def run(self, unit):
+        """Play it; the driver's result.
+
+        Raises:
+            AssertionError, StreamError: something is wrong.
+        """
+        source, sink = STALL_PATTERNS[self.pattern]
+        if self.causes is not None:
+            unit["clear"] = 1
+            unit.step()
+            unit["clear"] = 0
+        sources = [Source(d, f"{n}_valid", f"{n}_ready", source) for n, d in self.sources.items()]
+        sinks = [
+            Sink([f"{n}_{field}" for field in d], f"{n}_valid", f"{n}_ready", sink, len(d["last"]))
+            for n, d in self.want.items()
+        ]
+        result = unit.run_streams(sources, sinks, seed=self.seed)
+        for name, beats in self.want.items():
+            s.same_beats(result, beats, f"{name}, {self.context}, {self.pattern}, seed {self.seed}", name)
+        if self.causes is not None:
+            unit.step(SETTLE)
+            assert unit["errors"] == self.causes, f"errors {unit['errors']:#x}, not {self.causes:#x}"
+            assert unit["o_valid"] == 0
+        return result
+
+
+def _decode(batches, beats, bias, pattern, seed):
     decoded = [s.decode_batch(rows, length) for rows, length in batches]
     commands = s.joined([s.row_commands(rows, length, bias=bias) for rows, length in batches])
     words = s.joined([s.word_beats(rows) for rows, _ in batches])
     want = s.joined(
         [beats(d, rows, length or rows.length) for d, (rows, length) in zip(decoded, batches, strict=True)]
     )
-    unit["clear"] = 1
-    unit.step()
-    unit["clear"] = 0
-    result = unit.run_streams(
-        [
-            Source(commands, "command_valid", "command_ready", source),
-            Source(words, "i_valid", "i_ready", source),
-        ],
-        [Sink([f"o_{name}" for name in want], "o_valid", "o_ready", sink, len(want["last"]))],
-        seed=seed,
-    )
-    s.same_beats(result, want, f"pattern {pattern}, seed {seed}")
-    unit.step(SETTLE)
     causes = int(np.bitwise_or.reduce(np.concatenate([d.causes for d in decoded])))
-    assert unit["errors"] == causes, f"errors {unit['errors']:#x}, not {causes:#x} (seed {seed})"
-    assert unit["o_valid"] == 0
-    return result
+    return Play({"command": commands, "i": words}, {"o": want}, pattern, seed, "rows", causes)
 
 
-def check_sparse(unit, batches, pattern="none", seed=1):
-    """Play (rows, length or None) batches through the sparse decoder."""
-    return _decode(unit, batches, lambda d, rows, _: s.sparse_beats(d, rows.fmt), False, pattern, seed)
+def sparse_play(batches, pattern="none", seed=1):
+    """(rows, length or None) batches for the sparse decoder."""
+    return _decode(batches, lambda d, rows, _: s.sparse_beats(d, rows.fmt), False, pattern, seed)
 
 
-def check_dense(unit, batches, pattern="none", seed=1, lanes=4):
-    """Play (rows, length or None) batches through the dense decoder."""
-    return _decode(unit, batches, lambda d, _, length: s.dense_beats(d, length, lanes), True, pattern, seed)
+def dense_play(batches, pattern="none", seed=1, lanes=4):
+    """(rows, length or None) batches for the dense decoder."""
+    return _decode(batches, lambda d, _, length: s.dense_beats(d, length, lanes), True, pattern, seed)
 
 
-def check_encoder(unit, x, fmt, pattern="none", seed=1, lanes=4):
-    """Encode an array; words, pointers and descriptor must be the model's bytes."""
-    source, sink = STALL_PATTERNS[pattern]
+def encoder_play(x, fmt, pattern="none", seed=1, lanes=4):
+    """An array for the encoder; words, pointers and descriptor must be the model's bytes."""
     tensor = encode(x, fmt, check=False)
     pointers, data = (int(a) for a in np.random.default_rng(seed).integers(2**29, size=2) * 8)
     placed = dataclasses.replace(tensor.descriptor, pointer_address=pointers, data_address=data)
     words, meta = s.encoded_beats(dataclasses.replace(tensor, descriptor=placed))
-    shape = geometry_of(x.shape)
-    command = s.encoder_command_beats(shape, fmt, pointer_address=pointers, data_address=data)
-    result = unit.run_streams(
-        [
-            Source(s.element_beats(x, lanes), "i_valid", "i_ready", source),
-            Source(command, "command_valid", "command_ready", source),
-        ],
-        [
-            Sink(["o_data", "o_last"], "o_valid", "o_ready", sink, len(words["data"])),
-            Sink([f"meta_{n}" for n in meta], "meta_valid", "meta_ready", sink, len(meta["data"])),
-        ],
-        seed=seed,
-    )
-    context = f"shape {x.shape}, {fmt}, pattern {pattern}, seed {seed}"
-    s.same_beats(result, words, context)
-    s.same_beats(result, meta, f"meta, {context}", "meta")
-    return result
+    command = s.encoder_command_beats(geometry_of(x.shape), fmt, pointer_address=pointers, data_address=data)
+    sources = {"i": s.element_beats(x, lanes), "command": command}
+    return Play(sources, {"o": words, "meta": meta}, pattern, seed, f"shape {x.shape}, {fmt}")
+
+
+def check_sparse(unit, *args, **options):
+    """`sparse_play`, run."""
+    return sparse_play(*args, **options).run(unit)
+
+
+def check_dense(unit, *args, **options):
+    """`dense_play`, run."""
+    return dense_play(*args, **options).run(unit)
+
+
+def check_encoder(unit, *args, **options):
+    """`encoder_play`, run."""
+    return encoder_play(*args, **options).run(unit)
 
 
 def mutated_batches(rng, count, blocks=4, sizes=(1, 3, 10, 16, 64)):
