@@ -21,7 +21,7 @@ def fp16_codes(values):
     return np.asarray(values, np.float16).view(np.uint16).astype(np.int64)
 
 
-def random_layer(
+def random_case(
     kind,
     size,
     channels,
@@ -36,7 +36,8 @@ def random_layer(
     top=28,
     keep_ones=False,
 ):
-    """A pass with random tensors; kernel and padding are reduced until the layer exists."""
+    """A pass with random tensors, and the compressed sparse one; kernel and padding are reduced until the
+    layer exists."""
     rng = np.random.default_rng(seed)
     images, height, width = size
     inputs, outputs = channels
@@ -47,12 +48,18 @@ def random_layer(
     out = images, shape.output_height, shape.output_width, outputs
     fmt = FgmpFormat(bias)
     sparse_shape = out if kind is Pass.BP else (images, height, width, inputs)
-    sparse = SparseInput.of(encode(array(sparse_shape, fmt, zeros=zeros, wide=wide, seed=seed), fmt))
+    tensor = encode(array(sparse_shape, fmt, zeros=zeros, wide=wide, seed=seed), fmt)
+    sparse = SparseInput.of(tensor)
     dense_shape = out if kind is Pass.WG else (kernel, kernel, inputs, outputs)
     dense = fp16_codes(rng.normal(0, 0.5, dense_shape))
     weights = fp16_codes(rng.normal(0, 0.5, outputs))
     ones = ones and (kind is not Pass.BP or keep_ones)
-    return Layer(kind, shape, sparse, dense, top, ones, weights if ones else None)
+    return Layer(kind, shape, sparse, dense, top, ones, weights if ones else None), tensor
+
+
+def random_layer(*arguments, **options):
+    """The layer of `random_case`."""
+    return random_case(*arguments, **options)[0]
 
 
 def _taps(layer):

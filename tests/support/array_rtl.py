@@ -4,11 +4,14 @@ import functools
 
 import numpy as np
 
+from lnpu.array.engine import LineEngine
 from lnpu.array.line import Line
 from lnpu.export.codec import flat_ports
 from lnpu.export.verilog import to_verilog
 from lnpu_sim.array.line import LineModel
+from lnpu_sim.array.planner import plan
 from lnpu_sim.array.program import SLOT_FIELDS
+from lnpu_sim.array.walks import engine_streams, pass_fields
 from lnpu_sim.rtl import STALL_PATTERNS, Sink, Source, build
 
 
@@ -42,6 +45,9 @@ def unpacked(words, lanes, bits):
 
 
 def begin(unit, program):
+    for port in unit.ports:
+        if port.endswith("_valid") and not unit.ports[port].output:
+            unit[port] = 0
     for name, value in (("wg", int(program.wg)), ("scale", program.scale), ("top", program.top)):
         unit[name] = value
     unit["start"] = 1
@@ -92,3 +98,57 @@ def check_line(unit, config, program, pattern="none", seed=1, **options):
         )
     assert overflow == saturated, f"pattern {pattern}, seed {seed}: overflow {overflow}"
     return result
+
+
+@functools.cache
+def compiled_engine(config):
+    unit = LineEngine(config)
+    return build([to_verilog(unit, "engine", flat_ports(unit))], "engine")
+
+
+def check_engine(unit, config, layer, tensor, pattern="none", seed=1):
+    """A pass from compressed rows must give the line model's words; returns program, result and words."""
+    source, sink = STALL_PATTERNS[pattern]
+    (program,) = plan(layer, config.line)
+    streams = engine_streams(layer, tensor, config)
+    loads, drains = program.loads, program.drains
+    load = {
+        "lanes": packed(loads.lanes, 16),
+        "entry": loads.entry,
+        "bank": loads.bank,
+        "last": loads.last,
+    }
+    sources = {
+        "rows": streams.rows,
+        "words": streams.words,
+        "fills": streams.fills,
+        "walks": streams.walks,
+        "loads": load,
+        "drains": {"bank": drains.bank, "end": drains.count - 1},
+    }
+    for name, value in pass_fields(layer).items():
+        unit[f"shape_{name}"] = value
+    begin(unit, program)
+    count = int(drains.count.sum())
+    result = unit.run_streams(
+        [
+            Source({f"{name}_{k}": v for k, v in data.items()}, f"{name}_valid", f"{name}_ready", source)
+            for name, data in sources.items()
+        ],
+        [Sink(["o_lanes", "o_last"], "o_valid", "o_ready", sink, count)],
+        seed=seed,
+        idle_limit=3000,
+    )
+    want, saturated = LineModel(config.line).run(program)
+    words = unpacked(result["o_lanes"], config.line.lanes, 32)
+    wrong = np.argwhere(words != want)
+    context = f"{layer.kind.name} {layer.shape}, pattern {pattern}, seed {seed}"
+    if len(wrong):
+        at, lane = wrong[0]
+        raise AssertionError(
+            f"{context}: word {at} (place {program.places[at]}), lane {lane}: {words[at, lane]:#x} "
+            f"instead of {want[at, lane]:#x}; {len(wrong)} wrong in all"
+        )
+    status = {name: unit[name] for name in ("overflow", "full", "errors")}
+    assert status == {"overflow": saturated, "full": 0, "errors": 0}, f"{context}: {status}"
+    return program, result, words

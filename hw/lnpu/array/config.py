@@ -3,7 +3,7 @@
 import enum
 from dataclasses import dataclass
 
-__all__ = ["ArrayError", "Convolution", "LineConfig", "Pass", "TapRange"]
+__all__ = ["ArrayError", "Convolution", "EngineConfig", "LineConfig", "Pass", "TapRange"]
 
 
 class ArrayError(ValueError):
@@ -67,6 +67,40 @@ class LineConfig:
     def entry_bits(self) -> int:
         """Bits of an entry of the larger file."""
         return max(self.tile_bits, self.row_bits)
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Geometry of a line with its address path.
+
+    Args:
+        line: the line.
+        blocks: blocks (pixels of one plane) of a bank of the X buffer, 2 to 65536.
+        elements: elements of a bank of the X buffer, 64 to 65536, a power of two.
+
+    Raises:
+        ArrayError: a field is out of range.
+    """
+
+    line: LineConfig
+    blocks: int = 256
+    elements: int = 2048
+
+    def __post_init__(self) -> None:
+        _check_range("blocks", self.blocks, 2, 65536)
+        _check_range("elements", self.elements, 64, 65536)
+        if self.elements & (self.elements - 1):
+            raise ArrayError(f"`elements` must be a power of two, not {self.elements}")
+
+    @property
+    def block_bits(self) -> int:
+        """Bits of a block's number."""
+        return (self.blocks - 1).bit_length()
+
+    @property
+    def element_bits(self) -> int:
+        """Bits of an element's place, bank excluded."""
+        return (self.elements - 1).bit_length()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from lnpu_sim.codec.quantise import FP8, narrow
 from lnpu_sim.codec.rows import decode_rows, lengths
 from lnpu_sim.codec.tensor import EncodedTensor, to_nhwc
 
-__all__ = ["Layer", "SparseInput", "channel_blocks", "plan"]
+__all__ = ["Layer", "SparseInput", "channel_blocks", "constant_one", "plan"]
 
 Ints = NDArray[np.int64]
 
@@ -92,7 +92,7 @@ class Layer:
         return (s.height, s.width) if self.kind is Pass.BP else (s.output_height, s.output_width)
 
 
-def _one(bias: int) -> tuple[int, int]:
+def constant_one(bias: int) -> tuple[int, int]:
     """The code of 1.0 and whether it is fp16."""
     return ((7 - bias) << 3, 0) if bias <= 6 else (15 << 10, 1)
 
@@ -112,7 +112,7 @@ def _pixel(layer: Layer, number: int, channels: slice, with_one: bool) -> Iterat
             for c, code, wide in zip(*layer.sparse.block(*at, channels), strict=True):
                 yield tap * size + int(c), int(code), int(wide)
     if with_one:
-        yield (shape.taps * size, *_one(layer.sparse.bias))
+        yield (shape.taps * size, *constant_one(layer.sparse.bias))
 
 
 def _slots(
