@@ -109,7 +109,7 @@ def check_encoder(unit, *args, **options):
     return encoder_play(*args, **options).run(unit)
 
 
-def mutated_batches(rng, count, blocks=4, sizes=(1, 3, 10, 16, 64)):
+def mutated_batches(rng, count, blocks=4, sizes=(1, 3, 5, 10, 16, 40, 64)):
     """Batches of 50 malformed rows each, of random shape and format; some with a shorter block length."""
     batches = []
     for _ in range(count):

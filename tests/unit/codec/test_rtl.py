@@ -16,6 +16,7 @@ SHAPES = [
     (2, 3, 2, 5),
     (1, 3, 3, 10),
     (2, 2, 4, 16),
+    (1, 2, 3, 40),
     (1, 2, 2, 64),
     (1, 2, 3, 65),
     (1, 1, 2, 130),
@@ -81,7 +82,7 @@ def decoder_batches(seed):
     return [
         (encode_array(array((3, 4, size), fmt, zeros=zeros, wide=wide, seed=seed), fmt), None)
         for fmt in FORMATS
-        for size in (1, 3, 10, 16, 64)
+        for size in (1, 3, 5, 10, 16, 40, 64)
         for zeros, wide in [SHARES[(seed + size) % len(SHARES)]]
     ]
 
