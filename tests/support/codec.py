@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from lnpu.codec.config import RUN_WIDTHS_8, RUN_WIDTHS_16, FgmpFormat, Geometry
 from lnpu_sim.codec.quantise import FP8, FP16, narrow, quantise
 from lnpu_sim.codec.rows import decode_rows, encode_rows, lengths
+from lnpu_sim.codec.scalar import Block, encode_row
 from lnpu_sim.codec.tensor import geometry_of, to_blocks
 
 FORMATS = [
@@ -223,3 +224,17 @@ def encoded_beats(tensor):
             "last": end.astype(np.uint64),
         },
     )
+
+
+def overlap_rows(fmt):
+    """For every element: a row whose second block names it in both groups, behind a full block; and a legal
+    row in which only the fp16 group names it and the fp8 group all others."""
+    rows = []
+    for index in range(64):
+        others = tuple((n, 0x38) for n in range(64) if n != index)
+        full = Block(fp8=(*others[:index], (index, 0x38), *others[index:]))
+        twice = Block(fp8=((index, 0x38),), fp16=((index, 0x7000),))
+        legal = Block(fp8=others, fp16=((index, 0x7000),))
+        rows += [[full, twice], [full, legal], [legal, full]]
+    words = [np.array(encode_row(blocks, 7, fmt), np.uint64) for blocks in rows]
+    return Rows(fmt, 2, 64, 7, words)

@@ -9,7 +9,7 @@ import pytest
 from lnpu.codec.config import CodecConfig, FgmpFormat
 from lnpu.export.codec import codec_verilog
 from lnpu_sim.rtl import STALL_PATTERNS
-from support.codec import FORMATS, array, encode_array
+from support.codec import FORMATS, array, encode_array, overlap_rows
 from support.codec_rtl import compiled, dense_play, encoder_play, mutated_batches, sparse_play
 from support.coverage import read_coverage, read_exclusions
 from support.mutation import mutate
@@ -31,7 +31,7 @@ def batches(seed):
 
 @functools.cache
 def decoder_plays(make):
-    plays = []
+    plays = [make([(overlap_rows(FgmpFormat(0, 1, 4)), None)])]
     for seed, pattern in enumerate(STALL_PATTERNS):
         plays.append(make(batches(seed), pattern, seed))
         plays.append(make(mutated_batches(np.random.default_rng(seed), 60), pattern, seed))

@@ -6,7 +6,7 @@ import pytest
 from lnpu.codec.config import CodecConfig, FgmpFormat
 from lnpu.formats import FP16, FP32
 from lnpu_sim.rtl import STALL_PATTERNS
-from support.codec import FORMATS, array, encode_array
+from support.codec import FORMATS, array, encode_array, overlap_rows
 from support.codec_rtl import check_dense, check_encoder, check_sparse, compiled, mutated_batches
 
 SHAPES = [
@@ -111,6 +111,12 @@ def test_runs_of_every_length_in_every_group(sparse, dense, encoder, k8, k16):
         check_sparse(sparse, [(rows, None)])
         check_dense(dense[0], [(rows, None)], lanes=dense[1])
         check_encoder(encoder[0], x.astype(encoder[2]), fmt, lanes=encoder[1])
+
+
+def test_overlap_at_every_element(sparse, dense):
+    rows = overlap_rows(FgmpFormat(0, 1, 4))
+    check_sparse(sparse, [(rows, None)])
+    check_dense(dense[0], [(rows, None)], lanes=dense[1])
 
 
 FUZZED = 20
