@@ -77,6 +77,7 @@ class EngineConfig:
         line: the line.
         blocks: blocks (pixels of one plane) of a bank of the X buffer, 2 to 65536.
         elements: elements of a bank of the X buffer, 64 to 65536, a power of two.
+        fold: escapes that the decoder absorbs in the cycle of the element behind them, 1 to 3.
 
     Raises:
         ArrayError: a field is out of range.
@@ -85,10 +86,12 @@ class EngineConfig:
     line: LineConfig
     blocks: int = 256
     elements: int = 2048
+    fold: int = 3
 
     def __post_init__(self) -> None:
         _check_range("blocks", self.blocks, 2, 65536)
         _check_range("elements", self.elements, 64, 65536)
+        _check_range("fold", self.fold, 1, 3)
         if self.elements & (self.elements - 1):
             raise ArrayError(f"`elements` must be a power of two, not {self.elements}")
 

@@ -60,7 +60,7 @@ class LineEngine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.decoder = decoder = SparseDecoder()
+        m.submodules.decoder = decoder = SparseDecoder(config.fold)
         m.submodules.store = store = SparseStore(config)
         m.submodules.walker = walker = TapWalker(config)
         m.submodules.issuer = issuer = Issuer(config)

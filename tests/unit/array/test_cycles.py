@@ -13,7 +13,7 @@ from support.array_rtl import check_line, compiled_line
 CONFIG = LineConfig(4, 36, 8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.booleans(), st.integers(1, 8), st.integers(1, 300), st.sampled_from([0.0, 0.1]), st.integers(0, 999)
 )
