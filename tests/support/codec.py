@@ -238,3 +238,19 @@ def overlap_rows(fmt):
         rows += [[full, twice], [full, legal], [legal, full]]
     words = [np.array(encode_row(blocks, 7, fmt), np.uint64) for blocks in rows]
     return Rows(fmt, 2, 64, 7, words)
+
+
+def code_rows(fmt):
+    """Blocks of eight entries, one with a code at a border: reserved codes and their legal neighbours."""
+    codes8 = (0x00, 0x80, 0x07, 0x87, 0x08, 0x7E, 0xFE, 0x7F, 0xFF)
+    codes16 = (0x0000, 0x8000, 0x03FF, 0x0400, 0x7BFF, 0x7C00, 0xFC00, 0x7FFF)
+    rows = []
+    for index in range(8):
+        for code in codes8:
+            group = tuple((n, code if n == index else 0x38) for n in range(8))
+            rows.append([Block(fp8=group)])
+        for code in codes16:
+            group = tuple((n, code if n == index else 0x4000) for n in range(8))
+            rows.append([Block(fp16=group)])
+    words = [np.array(encode_row(blocks, 7, fmt), np.uint64) for blocks in rows]
+    return Rows(fmt, 1, 64, 7, words)

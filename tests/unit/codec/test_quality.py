@@ -9,10 +9,10 @@ import pytest
 from lnpu.codec.config import CodecConfig, FgmpFormat
 from lnpu.export.codec import codec_verilog
 from lnpu_sim.rtl import STALL_PATTERNS
-from support.codec import FORMATS, array, encode_array, overlap_rows
+from support.codec import FORMATS, array, code_rows, encode_array, overlap_rows
 from support.codec_rtl import compiled, dense_play, encoder_play, mutated_batches, sparse_play
 from support.coverage import read_coverage, read_exclusions
-from support.mutation import mutate
+from support.mutation import Fate, mutate
 from support.yosys import run_yosys
 
 HERE = Path(__file__).parent
@@ -35,17 +35,27 @@ def decoder_plays(make):
     for seed, pattern in enumerate(STALL_PATTERNS):
         plays.append(make(batches(seed), pattern, seed))
         plays.append(make(mutated_batches(np.random.default_rng(seed), 60), pattern, seed))
-    row = encode_array(array((1, 300, 64), FgmpFormat(0, 1, 4), zeros=0.1, seed=3), FgmpFormat(0, 1, 4))
-    return plays, make([(row, None)])
+    plays.append(
+        make([(encode_array(array((4, 4, 64), f, zeros=0, wide=1, seed=2), f), None) for f in FORMATS])
+    )
+    plays.append(make([(code_rows(fmt), None) for fmt in FORMATS[:6]]))
+    long = []
+    for k8, size, zeros in ((1, 64, 0.1), (1, 16, 0.0), (4, 16, 0.0), (4, 64, 0.0), (2, 64, 0.5)):
+        fmt = FgmpFormat(0, k8, 6)
+        x = array((1, 400, size), fmt, zeros=zeros, wide=0.02, seed=3)
+        long.append(make([(encode_array(x, fmt), None)]))
+    return plays, long
 
 
 def decoder_stimulus(make):
     def stimulus(unit):
-        plays, dense = decoder_plays(make)
+        plays, long = decoder_plays(make)
         for play in plays:
             play.run(unit)
-        result = dense.run(unit)
-        assert result.cycles - result.latency <= 300 * 64, "throughput was lost"
+        for play in long:
+            result = play.run(unit)
+            # The sparse decoder delivers whole blocks, so a run spreads by up to one.
+            assert result.cycles - result.latency <= len(play.want["o"]["last"]) + 64, "throughput was lost"
 
     return stimulus
 
@@ -121,6 +131,26 @@ def test_coverage(name, tmp_path):
         assert all(value >= BAR for value in percent.values()), coverage.report()
 
 
+EXPLAINED = {
+    "codec-encoder": {
+        "ff.cc:337:slice$2548 D[13]": "bit 13 of the plane counter, which ends at 1023 (65535 channels)",
+        "$gt$unit.v:2138$850 B[0]": "a mask bit for an odd number of fp16 bits; entries have 20 or 22",
+        "$add$unit.v:1412$323 Y[0]": "a sum of which only the bits from 6 on are read",
+        "$add$unit.v:1459$370 Y[6]": "a sum of which only the exponent, bits from 23 on, is read",
+    },
+    "codec-dense-decoder": {
+        "$procmux$2168 A[0]": "data of a memory's write port while it does not write",
+    },
+    "codec-sparse-decoder": {
+        "$ternary$unit.v:2674$854 A[0]": "bitmap of seen elements, which the next header clears",
+        "$ternary$unit.v:2667$847 A[0]": "bitmap of seen elements, which the next header clears",
+        "$ternary$unit.v:2700$880 Y[0]": "bitmap of seen elements, which the next header clears",
+        "$not$unit.v:1687$558 A[0]": "`reserved` of an escape, which the parser reads of elements only",
+    },
+}
+"""Mutants that cannot make a difference, but too large for the solver: cell and port, and the argument."""
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("name", STIMULI)
 def test_mutation(name, tmp_path):
@@ -128,8 +158,16 @@ def test_mutation(name, tmp_path):
     (tmp_path / "exported.v").write_text(codec_verilog(name, CodecConfig()))
     # Unused carry bits would give mutants that are equivalent but too large to be proved so.
     reduce = f"read_verilog exported.v\nprep -top {top}\nwreduce -memx\nopt -full\nopt_clean -purge\n"
+    if name == "codec-dense-decoder":
+        # A wrong select of a parallel multiplexer would stop the simulation instead of failing the stimulus.
+        reduce += "pmuxtree\n"
     run_yosys(f"{reduce}write_verilog -noattr unit.v\n", tmp_path, "reduce")
     file = tmp_path / "unit.v"
     report = mutate([file], top, STIMULI[name], count=40, seed=1, depth=5, timeout=8)
     print(name, report)
-    assert report.score >= BAR, str(report)
+    left = [*report.of(Fate.SURVIVED), *report.of(Fate.UNDECIDED)]
+    explained = EXPLAINED.get(name, {})
+    assert all(any(where in str(mutant) for mutant in left) for where in explained), "stale explanation"
+    holes = [mutant for mutant in left if not any(where in str(mutant) for where in explained)]
+    killed = len(report.of(Fate.KILLED))
+    assert killed >= BAR / 100 * (killed + len(holes)), "\n".join(map(str, holes))

@@ -6,7 +6,7 @@ import pytest
 from lnpu.codec.config import CodecConfig, FgmpFormat
 from lnpu.formats import FP16, FP32
 from lnpu_sim.rtl import STALL_PATTERNS
-from support.codec import FORMATS, array, encode_array, overlap_rows
+from support.codec import FORMATS, array, code_rows, encode_array, overlap_rows
 from support.codec_rtl import check_dense, check_encoder, check_sparse, compiled, mutated_batches
 
 SHAPES = [
@@ -115,6 +115,13 @@ def test_runs_of_every_length_in_every_group(sparse, dense, encoder, k8, k16):
 
 def test_overlap_at_every_element(sparse, dense):
     rows = overlap_rows(FgmpFormat(0, 1, 4))
+    check_sparse(sparse, [(rows, None)])
+    check_dense(dense[0], [(rows, None)], lanes=dense[1])
+
+
+@pytest.mark.parametrize("fmt", FORMATS[:6])
+def test_reserved_codes_in_every_place(sparse, dense, fmt):
+    rows = code_rows(fmt)
     check_sparse(sparse, [(rows, None)])
     check_dense(dense[0], [(rows, None)], lanes=dense[1])
 
