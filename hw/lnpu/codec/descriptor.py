@@ -101,13 +101,13 @@ class Descriptor:
         )
         pointer_address, data_address, data_words, rows, *counts = rest
         for name, value, allowed in (
-            ("magic", magic, MAGIC),
+            ("magic", magic.hex(" "), MAGIC.hex(" ")),
             ("version", version, VERSION),
             ("codec", codec, Codec.FGMP_RLE.value),
             ("fp8 format", fp8_format, 0),
         ):
             if value != allowed:
-                raise CodecError(f"descriptor: `{name}` must be {allowed!r}, not {value!r}")
+                raise CodecError(f"descriptor: `{name}` must be {allowed}, not {value}")
         if flags & ~INVALID_FLAG or any(data[21:24]):
             raise CodecError("descriptor: a reserved field is not zero")
         geometry, fmt = Geometry(n, h, w, c), FgmpFormat(bias, k8, k16)

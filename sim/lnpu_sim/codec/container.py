@@ -18,6 +18,7 @@ __all__ = ["FgmpFile", "pack", "unpack"]
 MAGIC = b"LNPUFGMP"
 VERSION = 1
 HEADER_BYTES = 64
+_RESERVED = 36
 _HEADER = struct.Struct("<8sHBBI4II28x")
 _DTYPES: dict[int, type[np.floating[Any]]] = {1: np.float16, 2: np.float32}
 
@@ -76,23 +77,27 @@ def unpack(data: bytes) -> FgmpFile:
     Raises:
         CodecError: not such a file, another version, damaged, or its parts do not fit together.
     """
+    if data[: len(MAGIC)] != MAGIC:
+        raise CodecError("not an FGMP file (it does not start with LNPUFGMP)")
     if len(data) < HEADER_BYTES + DESCRIPTOR_BYTES:
-        raise CodecError(f"too short for a compressed tensor: {len(data)} bytes")
-    magic, version, rank, dtype, crc, *rest = _HEADER.unpack_from(data)
+        raise CodecError(f"file: too short for an FGMP file: {len(data)} bytes")
+    _, version, rank, dtype, crc, *rest = _HEADER.unpack_from(data)
     shape, offset = tuple(rest[:4]), rest[4]
-    if magic != MAGIC:
-        raise CodecError("not a compressed tensor (the file does not start with LNPUFGMP)")
     if version != VERSION:
         raise CodecError(f"file: `version` must be {VERSION}, not {version}")
     if crc != zlib.crc32(data[16:]):
         raise CodecError("file: damaged or truncated (the checksum does not match)")
     if not 1 <= rank <= 4 or dtype not in _DTYPES or any(shape[rank:]):
         raise CodecError(f"file: bad rank {rank}, dtype {dtype} or shape {shape}")
+    if any(data[_RESERVED:HEADER_BYTES]):
+        raise CodecError("file: a reserved byte of the file header (36 to 63) is not zero")
     if offset % 8 or not HEADER_BYTES <= offset <= len(data) - DESCRIPTOR_BYTES:
         raise CodecError(f"file: `descriptor` is at {offset}, outside the file or not a multiple of 8")
     descriptor = Descriptor.unpack(data[offset : offset + DESCRIPTOR_BYTES])
-    if geometry_of(shape[:rank]) != descriptor.geometry:
-        raise CodecError(f"file: shape {shape[:rank]} does not match the descriptor's {descriptor.geometry}")
+    g = descriptor.geometry
+    if geometry_of(shape[:rank]) != g:
+        sizes = f"N {g.n}, H {g.h}, W {g.w}, C {g.c}"
+        raise CodecError(f"file: the array's shape {shape[:rank]} does not match the descriptor's {sizes}")
 
     def section(name: str, start: int, count: int, dtype: str) -> NDArray[Any]:
         size = np.dtype(dtype).itemsize
@@ -100,6 +105,9 @@ def unpack(data: bytes) -> FgmpFile:
             raise CodecError(f"file: the {name} end at {start + size * count}, behind the end at {len(data)}")
         return np.frombuffer(data, dtype, count, start)
 
-    pointers = section("pointers", descriptor.pointer_address, descriptor.geometry.rows + 1, "<u4")
+    table = section("pointers", descriptor.pointer_address, g.rows + 1 + (g.rows + 1) % 2, "<u4")
+    pointers = table[: g.rows + 1]
+    if table[g.rows + 1 :].any():
+        raise CodecError("file: the padding behind the pointers is not zero")
     words = section("rows", descriptor.data_address, descriptor.data_words, "<u8")
     return FgmpFile(EncodedTensor(descriptor, pointers, words), shape[:rank], np.dtype(_DTYPES[dtype]))

@@ -41,12 +41,15 @@ class DecodedRows:
         codes: uint16 [R, W, B], fp16 codes. group: uint8 [R, W, B].
         causes: int64 [R], `Cause` bits of each row's malformed block (or TRAILING).
         good: int64 [R], blocks before the first malformed one (W when there is none).
+        entries8, entries16: int64 [R], entries that the headers of each row count, escapes included.
     """
 
     codes: NDArray[np.uint16]
     group: NDArray[np.uint8]
     causes: Ints
     good: Ints
+    entries8: Ints
+    entries16: Ints
 
 
 def lengths(geometry: Geometry) -> Ints:
@@ -232,4 +235,6 @@ def decode_rows(
         group=np.where(kept, group, 0).astype(np.uint8),
         causes=causes,
         good=good,
+        entries8=walk.n8.sum(axis=1),
+        entries16=walk.n16.sum(axis=1),
     )

@@ -13,6 +13,9 @@ from lnpu_sim.codec.rows import DecodedRows, decode_rows, encode_rows, lengths
 
 __all__ = ["EncodedTensor", "decode", "encode", "geometry_of", "to_blocks", "to_nhwc"]
 
+SIZE_MAX = 65535
+"""Longest axis: the descriptor's sizes are 16 bits."""
+
 
 def geometry_of(shape: tuple[int, ...]) -> Geometry:
     """Tensor sizes of an array of rank 1 to 4 (`docs/formats.md`, section 8).
@@ -20,16 +23,17 @@ def geometry_of(shape: tuple[int, ...]) -> Geometry:
     Raises:
         CodecError: another rank, or a size out of range.
     """
-    match shape:
-        case (c,):
-            return Geometry(1, 1, 1, c)
-        case (w, c):
-            return Geometry(1, 1, w, c)
-        case (h, w, c):
-            return Geometry(1, h, w, c)
-        case (n, h, w, c):
-            return Geometry(n, h, w, c)
-    raise CodecError(f"the array's rank must be 1 to 4, not {len(shape)}")
+    if not 1 <= len(shape) <= 4:
+        raise CodecError(f"the array's rank must be 1 to 4, not {len(shape)}")
+    for axis, size in enumerate(shape):
+        if not 1 <= size <= SIZE_MAX:
+            raise CodecError(
+                f"the array's shape {shape}: axis {axis} must be 1 to {SIZE_MAX} long, not {size}"
+            )
+    try:
+        return Geometry(*(1, 1, 1, *shape)[-4:])
+    except CodecError as error:
+        raise CodecError(f"the array's shape {shape}: {error}") from None
 
 
 def to_blocks(x: NDArray[Any], g: Geometry) -> NDArray[Any]:
@@ -103,9 +107,9 @@ def encode(x: NDArray[Any], fmt: FgmpFormat, *, check: bool = True) -> EncodedTe
     q = quantise(x, fmt)
     if check and q.invalid:
         where = np.argwhere(~np.isfinite(x))[0]
+        many = "1 element is" if q.invalid == 1 else f"{q.invalid} elements are"
         raise CodecError(
-            f"the array must be finite, but {q.invalid} elements are NaN or infinite "
-            f"(first at {tuple(map(int, where))})"
+            f"the array must be finite, but {many} NaN or infinite (first at {tuple(map(int, where))})"
         )
     codes, group = to_blocks(q.codes, geometry), to_blocks(q.group, geometry)
     rows = encode_rows(codes, group, geometry.count_bits, fmt)
@@ -129,11 +133,25 @@ def _decode_rows(tensor: EncodedTensor) -> DecodedRows:
     return decode_rows(tensor.words, pointers, lengths(g), g.w, g.block, g.count_bits, d.format)
 
 
+def _check_counts(s: Statistics, rows: DecodedRows) -> None:
+    exponent = int((rows.codes >> np.uint16(10) & np.uint16(31)).max())
+    for name, value, wanted in (
+        ("exponent", s.exponent, exponent),
+        ("fp8", s.fp8, int((rows.group == FP8).sum())),
+        ("fp16", s.fp16, int((rows.group == FP16).sum())),
+        ("entries8", s.entries8, int(rows.entries8.sum())),
+        ("entries16", s.entries16, int(rows.entries16.sum())),
+    ):
+        if value != wanted:
+            raise CodecError(f"descriptor: `{name}` must be {wanted} for these rows, not {value}")
+
+
 def decode(tensor: EncodedTensor) -> NDArray[np.uint16]:
     """The quantised elements as fp16 codes, [N, H, W, C].
 
     Raises:
-        CodecError: pointers or a row are malformed, or the producer flagged the tensor as invalid.
+        CodecError: pointers or a row are malformed, the descriptor's counts are not those of the rows, or
+            the producer flagged the tensor as invalid.
     """
     if tensor.descriptor.statistics.invalid:
         raise CodecError("descriptor: the producer met NaN or infinity (`invalid` is set)")
@@ -142,5 +160,7 @@ def decode(tensor: EncodedTensor) -> NDArray[np.uint16]:
         row = int(np.argmax(rows.causes != 0))
         cause = Cause(int(rows.causes[row]))
         names = ", ".join(str(one.name) for one in Cause if one and one in cause)
-        raise CodecError(f"row {row}, block {int(rows.good[row])}: malformed ({names})")
+        place = "after the last block" if cause & Cause.TRAILING else f"block {int(rows.good[row])}"
+        raise CodecError(f"row {row}, {place}: malformed ({names})")
+    _check_counts(tensor.descriptor.statistics, rows)
     return to_nhwc(rows.codes, tensor.descriptor.geometry)

@@ -3,6 +3,7 @@
 import json
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from lnpu.export.cli import app
 from lnpu.export.commands import UserError
 from lnpu_sim.codec.container import FgmpFile, pack, unpack
 from lnpu_sim.codec.quantise import quantise
+from lnpu_sim.codec.tensor import EncodedTensor, decode, encode
 from oracles.fgmp_reader import read
 from support.codec import FORMATS, array
 
@@ -127,17 +129,26 @@ def test_command_line_round_trip(tmp_path):
 @pytest.mark.parametrize(
     ("array_", "options", "message"),
     [
-        (np.float32([1, np.nan]), [], "NaN or infinite"),
-        (np.float16([np.inf]), [], "NaN or infinite"),
+        (np.float32([1, np.nan]), [], "1 element is NaN or infinite"),
+        (np.float16([np.inf, np.nan]), [], "2 elements are NaN or infinite"),
+        (np.float16([np.inf]), ["--scale", "0.5"], "1 element is NaN or infinite"),
+        (np.float64([1.0]), ["--scale", "2"], "float16 or float32, not float64"),
+        (np.float32(1.0), ["--scale", "2"], "rank must be 1 to 4, not 0"),
+        (np.zeros((2, 65536), np.float16), [], r"shape \(2, 65536\): axis 1 must be 1 to 65535 long"),
         (np.float64([1.0]), [], "float16 or float32, not float64"),
         (np.zeros((0, 3), np.float32), [], "at least one element"),
         (np.zeros((1,) * 5, np.float32), [], "rank must be 1 to 4"),
         (np.float32(1.0), [], "rank must be 1 to 4, not 0"),
-        (np.float32([1.0]), ["--bias", "8"], "`bias` must be -8 to 7, not 8"),
-        (np.float32([1.0]), ["--k8", "3"], "`k8` must be one of 1, 2, 4, not 3"),
-        (np.float32([1.0]), ["--p", "2"], "`p` must be 0 to 1"),
+        (np.float32([1.0]), ["--bias", "8"], "^--bias must be -8 to 7, not 8"),
+        (np.float32([1.0]), ["--k8", "3"], "^--k8 must be one of 1, 2, 4, not 3"),
+        (np.float32([1.0]), ["--k16", "5"], "^--k16 must be one of 4, 6, not 5"),
+        (np.float32([1.0]), ["--p", "2"], "^--p must be 0 to 1, not 2"),
         (np.float32([1.0]), ["--p", "0.1", "--bias", "0"], "not both"),
-        (None, [], "not a .npy"),
+        (np.float32([1.0]), ["--scale", "0"], "^--scale must be a finite number above 0, not 0"),
+        (np.float32([1.0]), ["--scale", "-2"], "^--scale must be .* not -2"),
+        (np.float32([1.0]), ["--scale", "nan"], "^--scale must be .* not nan"),
+        (np.float32([1.0]), ["--scale", "inf"], "^--scale must be .* not inf"),
+        (None, [], "not a .npy file$"),
     ],
 )
 def test_encode_errors(tmp_path, array_, options, message):
@@ -160,7 +171,8 @@ def test_decode_errors_leave_no_file(tmp_path):
         ("a", bytes(data), "checksum"),
         ("b", repaired(bytes(data)), "row|malformed"),
         ("c", b"LNPUFGMP", "too short"),
-        ("d", bytes(300), "does not start with"),
+        ("d", bytes(300), "not an FGMP file"),
+        ("e", b"text", "not an FGMP file"),
     ):
         source = tmp_path / f"{name}.fgmp"
         source.write_bytes(content)
@@ -172,8 +184,75 @@ def test_decode_errors_leave_no_file(tmp_path):
     with pytest.raises(UserError, match="No such file"):
         run("decode", tmp_path / "missing.fgmp", "-o", tmp_path / "out.npy")
     np.save(tmp_path / "x.npy", np.float32([1]))
-    with pytest.raises(UserError, match="No such file"):
-        run("encode", tmp_path / "x.npy", "-o", tmp_path / "none" / "x.fgmp")
+    for target, reason in ((tmp_path / "none" / "x.fgmp", "No such file"), (tmp_path, "directory")):
+        with pytest.raises(UserError) as error:
+            run("encode", tmp_path / "x.npy", "-o", target)
+        assert str(error.value).startswith(f"{target}: cannot be written (")
+        assert reason in str(error.value)
+        assert str(error.value).count(str(tmp_path)) == 1
+
+
+def test_the_reader_checks_reserved_bytes_padding_and_counts():
+    fmt = FgmpFormat(-2, 2, 4)
+    good = pack(FgmpFile.from_array(array((1, 2, 3, 8), fmt, zeros=0.4, wide=0.2), fmt))
+    padding = 256 + 4 * 3
+    for at, message in (
+        (36, "reserved byte"),
+        (63, "reserved byte"),
+        (64, "`magic` must be 46 47 4d 50, not"),
+        (padding, "padding behind the pointers"),
+        (64 + 10, r"the array's shape \(1, 2, 3, 8\) does not match the descriptor's N 1, H 3, W 3, C 8"),
+        (64 + 19, "`exponent` must be"),
+        (64 + 40, "`fp8` must be"),
+        (64 + 44, "`fp16` must be"),
+        (64 + 56, "`entries8` must be"),
+        (64 + 60, "`entries16` must be"),
+    ):
+        bad = bytearray(good)
+        bad[at] ^= 1
+        if at == 64 + 10:
+            bad[at], bad[64 + 36] = 3, 3
+        with pytest.raises(CodecError, match=message):
+            unpack(repaired(bytes(bad))).to_array()
+    for at in (64 + 48, 64 + 52, 64 + 64):  # flushed, saturated, histogram: about the input, not checked
+        free = bytearray(good)
+        free[at] ^= 1
+        assert decodes(repaired(bytes(free)))
+    assert decodes(repaired(good + bytes(8)))
+
+
+def test_trailing_names_the_end_of_the_row():
+    tensor = encode(np.float32([[1, 2]]), FgmpFormat())
+    words, pointers = np.append(tensor.words, np.uint64(0)), tensor.pointers + np.uint32([0, 1])
+    descriptor = replace(tensor.descriptor, data_words=len(words))
+    with pytest.raises(CodecError, match=r"row 0, after the last block: malformed \(TRAILING\)"):
+        decode(EncodedTensor(descriptor, pointers, words))
+
+
+def test_scale_saturates_finite_elements(tmp_path):
+    np.save(tmp_path / "x.npy", np.float16([60000, -60000, 0.5, 2**-20]))
+    run("encode", tmp_path / "x.npy", "-o", tmp_path / "x.fgmp", "--scale", "1e300")
+    run("decode", tmp_path / "x.fgmp", "-o", tmp_path / "y.npy")
+    y = np.load(tmp_path / "y.npy")
+    assert y.dtype == np.float16
+    assert list(y) == [65504, -65504, 65504, 65504]
+    run("encode", tmp_path / "x.npy", "-o", tmp_path / "x.fgmp", "--scale", "16", "--bias", "-8")
+    statistics = unpack((tmp_path / "x.fgmp").read_bytes()).tensor.descriptor.statistics
+    assert (statistics.saturated, statistics.flushed) == (2, 1)
+    assert unpack((tmp_path / "x.fgmp").read_bytes()).to_array()[2] == 8
+
+
+def test_unreachable_share_is_a_warning_and_decode_says_what_it_wrote(tmp_path):
+    np.save(tmp_path / "x.npy", np.float32([[60000, 1, 0, 0]]))
+    result = run("encode", tmp_path / "x.npy", "-o", tmp_path / "x.fgmp", "--p", "0.1")
+    assert result.stderr.splitlines() == [
+        "warning: --p 0.1 cannot be reached: 50.0% of the non-zeros are fp16 even at the largest bias, 7"
+    ]
+    assert run("encode", tmp_path / "x.npy", "-o", tmp_path / "x.fgmp", "--p", "0.5").stderr == ""
+    lines = run("decode", tmp_path / "x.fgmp", "-o", tmp_path / "y.npy").stdout.splitlines()
+    assert len(lines) == 1
+    assert "y.npy: 1x4 float32" in lines[0]
+    assert lines[0].endswith("zero 50.0%, fp8 25.0%, fp16 25.0%")
 
 
 def test_the_worked_example_of_the_documentation():

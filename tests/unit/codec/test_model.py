@@ -141,7 +141,7 @@ def test_errors_name_what_is_wrong():
         encode(np.zeros((1,) * 5, np.float32), FgmpFormat())
     with pytest.raises(CodecError, match=r"NaN or infinite \(first at \(0, 1\)\)"):
         encode(np.float32([[0, np.nan]]), FgmpFormat())
-    with pytest.raises(CodecError, match="`c` must be 1 to 65535, not 65536"):
+    with pytest.raises(CodecError, match=r"shape \(65536,\): axis 0 must be 1 to 65535 long, not 65536"):
         encode(np.zeros(65536, np.float32), FgmpFormat())
     with pytest.raises(CodecError, match="at least one element"):
         encode(np.zeros((0, 4), np.float32), FgmpFormat())

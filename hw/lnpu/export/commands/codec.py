@@ -1,6 +1,7 @@
 """`lnpu encode`, `lnpu decode`, `lnpu inspect`: compressed tensors as files (`docs/formats.md`)."""
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from lnpu.codec.config import CodecError, FgmpFormat
+from lnpu.codec.descriptor import Statistics
 from lnpu.export.commands.errors import UserError
 from lnpu.export.commands.files import read_array, write_bytes
-from lnpu_host.codec_control import bias_for
+from lnpu_host.codec_control import bias_for, wide_elements
 from lnpu_sim.codec.container import FgmpFile, pack, unpack
-from lnpu_sim.codec.quantise import quantise
+from lnpu_sim.codec.quantise import check_array, quantise
 from lnpu_sim.codec.sizes import best_run_widths
 from lnpu_sim.codec.tensor import encode as encode_tensor
 
@@ -45,37 +47,86 @@ def _load(path: Path) -> FgmpFile:
         return unpack(path.read_bytes())
 
 
+@contextmanager
+def _option_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except CodecError as error:
+        raise UserError(str(error).replace(f"`{name}`", f"--{name}")) from None
+
+
+def _check_options(scale: float, p: float | None, fields: dict[str, int | None]) -> None:
+    if not (math.isfinite(scale) and scale > 0):
+        raise UserError(f"--scale must be a finite number above 0, not {scale}")
+    if p is not None and fields["bias"] is not None:
+        raise UserError("give either --p or --bias, not both")
+    if p is not None:
+        with _option_errors("p"):
+            bias_for(Statistics(), p)
+    for name, value in fields.items():
+        if value is not None:
+            with _option_errors(name):
+                FgmpFormat(**{name: value})
+
+
+def _scaled(x: np.ndarray[Any, Any], scale: float) -> np.ndarray[Any, Any]:
+    """The product as float32; a finite element stays finite, so that the quantiser saturates it."""
+    wide, most = check_array(x).reshape(x.shape), float(np.finfo(np.float32).max)
+    with np.errstate(all="ignore"):
+        product = (wide.astype(np.float64) * scale).clip(-most, most).astype(np.float32)
+    return np.where(np.isfinite(wide), product, wide)
+
+
+def _bias(x: np.ndarray[Any, Any], p: float) -> int:
+    """The bias that reaches the share `p`; says so when none does."""
+    s = encode_tensor(x, FgmpFormat()).descriptor.statistics
+    bias = bias_for(s, p)
+    wide, non_zeros = wide_elements(s, bias), s.fp8 + s.fp16 + s.flushed
+    if wide > p * non_zeros:
+        typer.echo(
+            f"warning: --p {p:g} cannot be reached: {wide / non_zeros:.1%} of the non-zeros are fp16 "
+            f"even at the largest bias, {bias}",
+            err=True,
+        )
+    return bias
+
+
+def _shares(file: FgmpFile) -> str:
+    s, total = file.tensor.descriptor.statistics, file.tensor.descriptor.geometry.elements
+    return f"zero {1 - (s.fp8 + s.fp16) / total:.1%}, fp8 {s.fp8 / total:.1%}, fp16 {s.fp16 / total:.1%}"
+
+
 def encode(
     source: Annotated[Path, typer.Argument(metavar="IN.npy", help="float16 or float32, rank 1 to 4 (NHWC).")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.", show_default=False)],
     p: Annotated[
-        float | None, typer.Option("--p", help="Largest fp16 share of the non-zeros. Default: 0.05.")
+        float | None, typer.Option("--p", help="Largest fp16 share of the input's non-zeros. Default: 0.05.")
     ] = None,
     bias: Annotated[int | None, typer.Option(help="Exponent bias, -8 to 7, instead of --p.")] = None,
-    k8: Annotated[int | None, typer.Option(help="fp8 run width: 1, 2, 4. Default: the smallest.")] = None,
-    k16: Annotated[int | None, typer.Option(help="fp16 run width: 4, 6. Default: the smallest.")] = None,
+    k8: Annotated[
+        int | None,
+        typer.Option(help="fp8 run width: 1, 2, 4. Default: the width that gives the smallest file."),
+    ] = None,
+    k16: Annotated[
+        int | None,
+        typer.Option(help="fp16 run width: 4, 6. Default: the width that gives the smallest file."),
+    ] = None,
     scale: Annotated[float, typer.Option(help="Multiply first (loss scale); a power of two is exact.")] = 1.0,
 ) -> None:
     """Compress an array: fp8 and fp16 elements, zeros run-length coded."""
-    if p is not None and bias is not None:
-        raise UserError("give either --p or --bias, not both")
+    _check_options(scale, p, {"bias": bias, "k8": k8, "k16": k16})
     with _user_errors(source):
-        x = read_array(source)
-        if scale != 1.0:
-            with np.errstate(over="ignore", invalid="ignore"):
-                x = (x * x.dtype.type(scale)).astype(x.dtype)
+        array = read_array(source)
+        x = array if scale == 1.0 else _scaled(array, scale)
         if bias is None:
-            share = 0.05 if p is None else p
-            bias = bias_for(encode_tensor(x, FgmpFormat()).descriptor.statistics, share)
+            bias = _bias(x, 0.05 if p is None else p)
         widths = best_run_widths(quantise(x, FgmpFormat(bias)).group)
         fmt = FgmpFormat(bias, widths.k8 if k8 is None else k8, widths.k16 if k16 is None else k16)
-        file = FgmpFile.from_array(x, fmt)
-        write_bytes(output, pack(file))
-    statistics, total = file.tensor.descriptor.statistics, x.size
+        file = FgmpFile(encode_tensor(x, fmt), array.shape, array.dtype)
+    write_bytes(output, pack(file))
     typer.echo(
         f"{output}: {file.tensor.bits_per_element:.2f} bits an element (bias {fmt.bias}, k8 {fmt.k8}, "
-        f"k16 {fmt.k16}); zero {1 - (statistics.fp8 + statistics.fp16) / total:.1%}, "
-        f"fp8 {statistics.fp8 / total:.1%}, fp16 {statistics.fp16 / total:.1%}"
+        f"k16 {fmt.k16}); {_shares(file)}"
     )
 
 
@@ -90,7 +141,10 @@ def decode(
     with _user_errors(source):
         buffer = io.BytesIO()
         np.save(buffer, file.to_array())
-        write_bytes(output, buffer.getvalue())
+    write_bytes(output, buffer.getvalue())
+    shape = "x".join(map(str, file.shape))
+    bits = f"{file.tensor.bits_per_element:.2f} bits an element"
+    typer.echo(f"{output}: {shape} {file.dtype}, from {bits}; {_shares(file)}")
 
 
 def _report(file: FgmpFile) -> dict[str, Any]:
