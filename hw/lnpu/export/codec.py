@@ -1,16 +1,14 @@
 """Export of the codec's blocks: Verilog with fixed flat ports, manifest and file list."""
 
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 
-from lnpu import __version__
 from lnpu.codec.blocks import BLOCKS
 from lnpu.codec.config import CodecConfig
+from lnpu.export.unit import manifest, write_unit
 from lnpu.export.verilog import to_verilog
 
 __all__ = ["codec_verilog", "export_codec", "flat_ports"]
@@ -90,24 +88,16 @@ def _elaborate(name: str, config: CodecConfig) -> tuple[str, dict]:
     verilog = to_verilog(unit, top, flat_ports(unit))
     clocked = [("clk", False, 1), ("rst", False, 1)]
     ports = [(port, out, len(Value.cast(signal))) for port, (signal, out) in flat_ports(unit).items()]
-    return verilog, {
-        "generator": f"openlnpu {__version__}",
-        "top": top,
-        "config": config.as_dict(),
-        "clock": "clk",
-        "reset": {"name": "rst", "active": "high", "synchronous": True},
-        "ports": [
-            {
-                "name": port,
-                "direction": "output" if out else "input",
-                "width": width,
-                "doc": PORT_DOCS[port],
-            }
-            for port, out, width in clocked + ports
-        ],
-        "files": [f"{top}.v"],
-        "sha256": hashlib.sha256(verilog.encode()).hexdigest(),
-    }
+    rows = [
+        {
+            "name": port,
+            "direction": "output" if out else "input",
+            "width": width,
+            "doc": PORT_DOCS[port],
+        }
+        for port, out, width in clocked + ports
+    ]
+    return verilog, manifest(top, verilog, config.as_dict(), rows)
 
 
 def export_codec(name: str, config: CodecConfig, directory: Path) -> dict:
@@ -116,10 +106,5 @@ def export_codec(name: str, config: CodecConfig, directory: Path) -> dict:
     Returns:
         The manifest.
     """
-    verilog, manifest = _elaborate(name, config)
-    directory.mkdir(parents=True, exist_ok=True)
-    top = manifest["top"]
-    (directory / f"{top}.v").write_text(verilog)
-    (directory / f"{top}.f").write_text(f"{top}.v\n")
-    (directory / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    return manifest
+    verilog, contents = _elaborate(name, config)
+    return write_unit(directory, verilog, contents)
