@@ -3,30 +3,12 @@
 import hashlib
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-from lnpu.export import cli
 from lnpu.numeric.config import FMA_BUILDS
 from support.formal import read_ports
-
-
-@pytest.fixture
-def lnpu(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lnpu", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
 
 OPTIONS = {
     "default": [],

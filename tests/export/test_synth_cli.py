@@ -1,12 +1,9 @@
 """`lnpu synth`: output, files, and one clear line for every user error."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
-
-from lnpu.export import cli
 
 LIBERTY = Path(__file__).parents[1] / "data" / "tiny.lib"
 COUNTER = """
@@ -21,21 +18,6 @@ def counter(tmp_path):
     path = tmp_path / "counter.v"
     path.write_text(COUNTER)
     return path
-
-
-@pytest.fixture
-def lnpu(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lnpu", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 def test_json_has_the_documented_keys(lnpu, counter):

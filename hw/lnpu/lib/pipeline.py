@@ -2,9 +2,9 @@
 
 from amaranth.hdl import Module, ShapeLike, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect
 
-__all__ = ["Rank"]
+__all__ = ["Rank", "register", "through"]
 
 
 class Rank(wiring.Component):
@@ -46,3 +46,27 @@ class Rank(wiring.Component):
         with m.If(self.accept):
             m.d.sync += payload.eq(self.i.payload)
         return m
+
+
+def through(m: Module, name: str, source, stage: wiring.Component):
+    """Send a stream through a combinational stage with members `i` and `o`, added as submodule `name`.
+
+    Returns:
+        The stream behind it, handshake passed through.
+    """
+    m.submodules[name] = stage
+    after = stream.Signature(stage.o.shape()).create(path=(f"after_{name}",))
+    m.d.comb += [
+        stage.i.eq(source.payload),
+        after.payload.eq(stage.o),
+        after.valid.eq(source.valid),
+        source.ready.eq(after.ready),
+    ]
+    return after
+
+
+def register(m: Module, name: str, source):
+    """Send a stream through a `Rank`, added as submodule `rank_<name>`; returns the stream behind it."""
+    m.submodules[f"rank_{name}"] = rank = Rank(source.payload.shape())
+    connect(m, source, rank.i)
+    return rank.o

@@ -14,7 +14,15 @@ from lnpu.numeric.geometry import PathGeometry, paths_of, scale_bits
 from lnpu.numeric.multiply import SplitMultiplier
 from lnpu.numeric.unpack import UnpackFloat, UnpackFp8
 
-__all__ = ["Factors", "FloatFactors", "Lane", "factor_exponents", "operands_layout", "unpack_factors"]
+__all__ = [
+    "Factors",
+    "FloatFactors",
+    "Lane",
+    "factor_exponents",
+    "operands_layout",
+    "results_layout",
+    "unpack_factors",
+]
 
 
 def operands_layout(config: FmaConfig) -> data.StructLayout:
@@ -27,6 +35,11 @@ def operands_layout(config: FmaConfig) -> data.StructLayout:
             if name not in ("valid", "ready")
         }
     )
+
+
+def results_layout(config: FmaConfig) -> data.StructLayout:
+    """Result words and flags, as on the ports `o_d` and `o_flags`."""
+    return data.StructLayout({"d": config.accumulate.width * config.lanes, "flags": 5 * config.lanes})
 
 
 @dataclass(frozen=True)

@@ -4,27 +4,22 @@ from amaranth.hdl import Cat, Const, Module, Mux
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from lnpu.lib.pipeline import Rank
+from lnpu.lib.pipeline import register, through
 from lnpu.numeric.add import Add
 from lnpu.numeric.align import Align
 from lnpu.numeric.config import Dual, FmaConfig
-from lnpu.numeric.factors import FloatFactors, operands_layout
+from lnpu.numeric.factors import FloatFactors, operands_layout, results_layout
 from lnpu.numeric.geometry import PathGeometry, paths_of
 from lnpu.numeric.negate import Negate
 from lnpu.numeric.normalise import Normalise
 from lnpu.numeric.rounder import Round
 from lnpu.numeric.window_fma import WindowFma
 
-__all__ = ["CUTS", "FloatFma", "fma", "results_layout"]
+__all__ = ["CUTS", "FloatFma", "fma"]
 
 CUTS: dict[int, tuple[int, ...]] = {0: (), 1: (2,), 2: (1, 4), 3: (1, 3, 5), 4: (1, 3, 4, 5)}
 """Where the registers of each latency stand: after the n-th of the stages factors, align, add, negate,
 normalise, round. Chosen by measurement for the shortest critical path, then for the fewest bits."""
-
-
-def results_layout(config: FmaConfig) -> data.StructLayout:
-    """Result words and flags, as on the ports `o_d` and `o_flags`."""
-    return data.StructLayout({"d": config.accumulate.width * config.lanes, "flags": 5 * config.lanes})
 
 
 class Parallel(wiring.Component):
@@ -126,19 +121,9 @@ class FloatFma(wiring.Component):
 
         source = flipped(self.i)
         for n, (name, stage) in enumerate(stages, start=1):
-            m.submodules[name] = stage
-            m.d.comb += stage.i.eq(source.payload)
-            between = stream.Signature(stage.o.shape()).create(path=(f"after_{name}",))
-            m.d.comb += [
-                between.payload.eq(stage.o),
-                between.valid.eq(source.valid),
-                source.ready.eq(between.ready),
-            ]
-            source = between
+            source = through(m, name, source, stage)
             if n in CUTS[self.latency]:
-                m.submodules[f"rank_{name}"] = rank = Rank(stage.o.shape())
-                connect(m, source, rank.i)
-                source = rank.o
+                source = register(m, name, source)
         connect(m, source, flipped(self.o))
         return m
 

@@ -129,15 +129,10 @@ def scale_bits(config: FmaConfig) -> int:
     """
     assert isinstance(config.accumulate, FloatAccumulate)
     acc = config.accumulate.format
-    factors = [*config.fp8.formats, FP16 if config.b_format_wide else config.fp8.formats[0]]
+    factors = (config.fp8.formats, (FP16,) if config.b_format_wide else config.fp8.formats)
     # Exponents of the smallest subnormal and of one beyond the largest code, all ones included.
-    low = min(f.emin - f.mantissa_bits for f in factors)
-    high = max(f.exponent_mask - f.bias + 1 for f in factors)
-    if config.b_format_wide:
-        low += min(f.emin - f.mantissa_bits for f in config.fp8.formats)
-        high += max(f.exponent_mask - f.bias + 1 for f in config.fp8.formats)
-    else:
-        low, high = 2 * low, 2 * high
+    low = sum(min(f.emin - f.mantissa_bits for f in formats) for formats in factors)
+    high = sum(max(f.exponent_mask - f.bias + 1 for f in formats) for formats in factors)
     for bits in range(5, 9):
         overflows = low + 2 ** (bits - 1) - 1 > acc.emax + 1
         vanishes = high - 2 ** (bits - 1) < acc.emin - acc.mantissa_bits - 2

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from lnpu.formats import FP16
 from lnpu.lib.bits import named, top_align
-from lnpu.numeric.config import Dual, Flavour, FmaConfig, Share, WindowAccumulate
+from lnpu.numeric.config import FMA_BUILDS, Dual, Flavour, FmaConfig, Share, WindowAccumulate
 from lnpu.numeric.geometry import PRODUCT
 from lnpu.numeric.multiply import SplitMultiplier
 from lnpu.numeric.unpack import UnpackFloat, UnpackFp8
@@ -18,9 +18,7 @@ from lnpu.numeric.window import WindowAccumulator, WindowAlign
 
 __all__ = ["PE_CONFIG", "Pe", "PeBroadcast", "broadcast_layout"]
 
-PE_CONFIG = FmaConfig(
-    flavour=Flavour.TRAINING, dual=Dual.FP8XFP16, accumulate=WindowAccumulate(32), latency=2
-)
+PE_CONFIG = FMA_BUILDS["pe"]
 """The arithmetic of the array."""
 
 

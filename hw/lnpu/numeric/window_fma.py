@@ -2,11 +2,11 @@
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out, flipped
 
-from lnpu.lib.pipeline import Rank
+from lnpu.lib.pipeline import register, through
 from lnpu.numeric.config import FmaConfig, WindowAccumulate
-from lnpu.numeric.factors import operands_layout
+from lnpu.numeric.factors import operands_layout, results_layout
 from lnpu.numeric.rounder import FLAGS
 from lnpu.numeric.window import (
     WindowAccumulator,
@@ -69,9 +69,11 @@ class WindowFma(wiring.Component):
             raise ValueError(f"`accumulate` must be windowed, not {config.accumulate}")
         self.config = config
         self.latency = config.latency
-        result = data.StructLayout({"d": config.accumulate.width * config.lanes, "flags": 5 * config.lanes})
         super().__init__(
-            {"i": In(stream.Signature(operands_layout(config))), "o": Out(stream.Signature(result))}
+            {
+                "i": In(stream.Signature(operands_layout(config))),
+                "o": Out(stream.Signature(results_layout(config))),
+            }
         )
 
     def elaborate(self, platform):
@@ -82,13 +84,13 @@ class WindowFma(wiring.Component):
 
         source = flipped(self.i)
         if 0 in cuts:
-            source = self._register(m, "input", source)
-        source = self._stage(m, "factors", source, factors)
+            source = register(m, "input", source)
+        source = through(m, "factors", source, factors)
         if 1 in cuts:
-            source = self._register(m, "factors", source)
-        source = self._stage(m, "align", source, align)
+            source = register(m, "factors", source)
+        source = through(m, "align", source, align)
         if 2 in cuts:
-            source = self._register(m, "align", source)
+            source = register(m, "align", source)
 
         # Accumulators are the last rank: they take a term when they are empty or their content leaves.
         valid, take = Signal(), Signal()
@@ -104,24 +106,6 @@ class WindowFma(wiring.Component):
             m.d.sync += valid.eq(source.valid)
         self._accumulate(m, source.payload, take, gated=2 in cuts)
         return m
-
-    @staticmethod
-    def _register(m: Module, name: str, source):
-        m.submodules[f"rank_{name}"] = rank = Rank(source.payload.shape())
-        connect(m, source, rank.i)
-        return rank.o
-
-    @staticmethod
-    def _stage(m: Module, name: str, source, stage: wiring.Component):
-        m.submodules[name] = stage
-        after = stream.Signature(stage.o.shape()).create(path=(f"after_{name}",))
-        m.d.comb += [
-            stage.i.eq(source.payload),
-            after.payload.eq(stage.o),
-            after.valid.eq(source.valid),
-            source.ready.eq(after.ready),
-        ]
-        return after
 
     def _accumulate(self, m: Module, payload: data.View, take, gated: bool):
         """Connects the accumulators; `gated` ones hold by enable, the others by terms of nothing."""
