@@ -1,6 +1,7 @@
 """Stimulus and oracles of the array tests: random layers, convolutions written as sums over all taps."""
 
 import numpy as np
+from hypothesis import strategies as st
 
 from lnpu.array.config import Convolution, Pass
 from lnpu.codec.config import FgmpFormat
@@ -193,3 +194,19 @@ def random_program(config, wg, count, *, spread, top, seed, bank_slots=None, idl
         drains=Drains(np.arange(sums) & 1, counts),
         places=np.zeros((0, 3), np.int64),
     )
+
+
+layers = st.builds(
+    random_layer,
+    kind=st.sampled_from(Pass),
+    size=st.tuples(st.integers(1, 2), st.integers(1, 6), st.integers(1, 6)),
+    channels=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    kernel=st.integers(1, 5),
+    stride=st.integers(1, 3),
+    padding=st.integers(0, 2),
+    ones=st.booleans(),
+    zeros=st.sampled_from([0.0, 0.5, 0.9, 1.0]),
+    wide=st.sampled_from([0.0, 0.1, 1.0]),
+    seed=st.integers(0, 2**16),
+)
+"""Small layers of every kind, for property tests."""

@@ -15,7 +15,7 @@ from lnpu_sim.array.planner import plan
 from lnpu_sim.array.results import assemble
 from lnpu_sim.rtl import STALL_PATTERNS
 from lnpu_sim.rtl.verilator import build
-from support.array import direct, random_layer, random_program
+from support.array import direct, layers, random_layer, random_program
 from support.array_rtl import begin, check_line, compiled_line, line_verilog, play_line
 
 CONFIGS = [LineConfig(4, 36, 8), LineConfig(3, 27, 5), LineConfig(1, 2, 2)]
@@ -45,21 +45,6 @@ def test_random_slots_saturate_and_meet_at_every_distance():
         assert (rows[distance:] == rows[:-distance]).sum() > 50
     aba = (rows[2:] == rows[:-2]) & (rows[2:] != rows[1:-1])
     assert aba.sum() > 50
-
-
-layers = st.builds(
-    random_layer,
-    kind=st.sampled_from(Pass),
-    size=st.tuples(st.integers(1, 2), st.integers(1, 6), st.integers(1, 6)),
-    channels=st.tuples(st.integers(1, 20), st.integers(1, 20)),
-    kernel=st.integers(1, 5),
-    stride=st.integers(1, 3),
-    padding=st.integers(0, 2),
-    ones=st.booleans(),
-    zeros=st.sampled_from([0.0, 0.5, 0.9, 1.0]),
-    wide=st.sampled_from([0.0, 0.1, 1.0]),
-    seed=st.integers(0, 2**16),
-)
 
 
 @settings(max_examples=25, deadline=None)

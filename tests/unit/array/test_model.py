@@ -9,7 +9,7 @@ from lnpu.array.config import ArrayError, Convolution, LineConfig, Pass
 from lnpu_sim.array.line import LineModel, accumulate, terms_of
 from lnpu_sim.array.planner import SparseInput, plan
 from lnpu_sim.array.results import assemble, slot_utilisation
-from support.array import direct, random_layer, real_convolution
+from support.array import direct, layers, random_layer, real_convolution
 
 CONFIG = LineConfig(pes=4, tile_entries=36, row_entries=8)
 
@@ -41,21 +41,6 @@ def test_tap_ranges_are_all_valid_taps(kind, size):
                     else:
                         want = {(k, i) for o, k, i in pairs if o == pixel}
                     assert got == want, (shape, pixel)
-
-
-layers = st.builds(
-    random_layer,
-    kind=st.sampled_from(Pass),
-    size=st.tuples(st.integers(1, 2), st.integers(1, 6), st.integers(1, 6)),
-    channels=st.tuples(st.integers(1, 20), st.integers(1, 20)),
-    kernel=st.integers(1, 5),
-    stride=st.integers(1, 3),
-    padding=st.integers(0, 2),
-    ones=st.booleans(),
-    zeros=st.sampled_from([0.0, 0.5, 0.9, 1.0]),
-    wide=st.sampled_from([0.0, 0.1, 1.0]),
-    seed=st.integers(0, 2**16),
-)
 
 
 @settings(max_examples=60, deadline=None)
