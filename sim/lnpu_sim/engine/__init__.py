@@ -1,0 +1,1 @@
+"""Golden models of the engine: tile programs, values, cycles."""
