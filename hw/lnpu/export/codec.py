@@ -52,23 +52,37 @@ PORT_DOCS = {
 """What each port carries; the same name means the same thing in all blocks."""
 
 
-def flat_ports(unit: wiring.Component) -> dict[str, tuple[object, bool]]:
-    """Ports by flat name: a stream `x` gives x_valid, x_ready and x_<field> for each payload field."""
+def _fields(name: str, value: data.View, out: bool) -> dict[str, tuple[object, bool]]:
+    """The fields of a structure, nested ones too."""
     ports: dict[str, tuple[object, bool]] = {}
-    for name, member in unit.signature.members.items():
+    for key, field in value.shape():
+        if isinstance(field.shape, data.StructLayout):
+            ports.update(_fields(f"{name}_{key}", value[key], out))
+        else:
+            ports[f"{name}_{key}"] = (value[key], out)
+    return ports
+
+
+def flat_ports(unit: wiring.Component) -> dict[str, tuple[object, bool]]:
+    """Ports by flat name: a stream `x` gives x_valid, x_ready and x_<field> for each payload field; a
+    structure gives its fields, an array `x` x0, x1 ..."""
+    ports: dict[str, tuple[object, bool]] = {}
+    members = list(unit.signature.flatten(unit))
+    heads = [path[:-1] or path for path, _, _ in members]
+    # The handshake in front of what it carries.
+    order = sorted(range(len(members)), key=lambda n: (heads.index(heads[n]), members[n][0][-1] == "payload"))
+    for path, member, signal in (members[n] for n in order):
         out = member.flow is wiring.Out
-        signal = getattr(unit, name)
-        if member.is_port:
-            if isinstance(signal, data.View) and isinstance(signal.shape(), data.StructLayout):
-                ports.update({f"{name}_{key}": (signal[key], out) for key, _ in signal.shape()})
-            else:
-                ports[name] = (signal, out)
-            continue
-        ports[f"{name}_valid"] = (signal.valid, out)
-        ports[f"{name}_ready"] = (signal.ready, not out)
-        for field in data.Layout.cast(signal.payload.shape()):
-            key, _ = field
-            ports[f"{name}_{key}"] = (signal.payload[key], out)
+        *names, last = path
+        if last != "payload":
+            names.append(last)
+        name = "".join(
+            str(part) if isinstance(part, int) else f"_{part}" if n else part for n, part in enumerate(names)
+        )
+        if isinstance(signal, data.View) and isinstance(signal.shape(), data.StructLayout):
+            ports.update(_fields(name, signal, out))
+        else:
+            ports[name] = (signal, out)
     return ports
 
 
