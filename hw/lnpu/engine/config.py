@@ -3,6 +3,8 @@
 import enum
 from dataclasses import dataclass
 
+from lnpu.buffer.scheme import Scheme
+
 __all__ = ["Convolution", "EngineConfig", "EngineError", "Pass", "Policy", "TapRange"]
 
 
@@ -54,6 +56,7 @@ class EngineConfig:
         decoders: sparse decoders that fill the X buffer together, 1, 2 or 4.
         vector: fp16 elements that are loaded in a cycle, and size of the transposing buffer, 2 to 32.
         policy: of the balancer.
+        transposer: scheme of the transposing buffer.
 
     Raises:
         EngineError: a field is out of range.
@@ -70,6 +73,7 @@ class EngineConfig:
     decoders: int = 2
     vector: int = 8
     policy: Policy = Policy.DYNAMIC
+    transposer: Scheme = Scheme.SHIFT
 
     def __post_init__(self) -> None:
         _check_range("lines", self.lines, 1, 8)

@@ -13,7 +13,11 @@ __all__ = [
     "UNIT_BITS",
     "WORD",
     "drain_command",
+    "drain_request",
+    "drain_word",
     "fill_command",
+    "line_drain",
+    "line_word",
     "load_command",
     "load_vector",
     "mark_layout",
@@ -250,9 +254,42 @@ def drain_command(config: EngineConfig) -> data.StructLayout:
     )
 
 
+def drain_request(config: EngineConfig) -> data.StructLayout:
+    """What the Collector asks of a line: the words of one pixel or entry. `address`: of the pixel's first Row
+    word or of the Tile entry, bank included; `groups` + 1 words."""
+    return data.StructLayout(
+        {
+            "address": max(config.tile_bits, config.row_bits),
+            "groups": max(1, (config.groups - 1).bit_length()),
+        }
+    )
+
+
+def drain_word(config: EngineConfig) -> data.StructLayout:
+    """What a line answers: the lanes of one group (low lanes of its PEs, then high lanes), group after group;
+    `last` ends the pixel or entry."""
+    return data.StructLayout({"lanes": data.ArrayLayout(signed(WORD), config.row_lanes), "last": 1})
+
+
 def result_beat(config: EngineConfig) -> data.StructLayout:
     """One word of results: lanes of a group (low lanes of its PEs, then high lanes); `last` ends a drain
     command."""
     return data.StructLayout(
         {"lanes": data.ArrayLayout(signed(config.sum_bits), config.row_lanes), "last": 1}
     )
+
+
+def line_drain(config: EngineConfig) -> data.StructLayout:
+    """What the collector asks of a line: the Row words of the pixel at `address` (FP, BP) or the Tile entry
+    `address` (WG), bank included; the words of groups 0 to `groups`. The others of that address become zero."""
+    return data.StructLayout(
+        {
+            "address": max(config.tile_bits, config.row_bits),
+            "groups": max(1, (config.groups - 1).bit_length()),
+        }
+    )
+
+
+def line_word(config: EngineConfig) -> data.StructLayout:
+    """Sums of a group of a line, lanes as in `result_beat`; `last` ends a `line_drain`."""
+    return data.StructLayout({"lanes": data.ArrayLayout(signed(WORD), config.row_lanes), "last": 1})
