@@ -281,7 +281,7 @@ def result_beat(config: EngineConfig) -> data.StructLayout:
 
 def line_drain(config: EngineConfig) -> data.StructLayout:
     """What the collector asks of a line: the Row words of the pixel at `address` (FP, BP) or the Tile entry
-    `address` (WG), bank included; the words of groups 0 to `groups`. The others of that address become zero."""
+    `address` (WG), bank included; the words of groups 0 to `groups`. The whole address becomes zero."""
     return data.StructLayout(
         {
             "address": max(config.tile_bits, config.row_bits),
