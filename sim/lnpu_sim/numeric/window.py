@@ -82,6 +82,23 @@ class WindowModel:
             invalids.append(used & invalid)
         return Terms(np.stack(values), np.stack(invalids))
 
+    def lane_terms(
+        self, mode: int, a: npt.ArrayLike, b: npt.ArrayLike, top: int, s: int, fmt: int = 0
+    ) -> npt.NDArray[Any]:
+        """Lane 0's terms of operations that share mode, window and scale; as `terms` gives them.
+
+        `a` and `b` are decoded before they are broadcast against each other: much faster where each `a`
+        meets many `b`.
+        """
+        left, right = (np.asarray(x).astype(np.int64) for x in (a, b))
+        dims = max(left.ndim, right.ndim)
+        m, f = (np.full((1,) * dims, x, np.int64) for x in (mode, fmt))
+        self._reader.check(m, f)
+        x, y = self._reader.read(0, m, f, left, right)
+        last_bit = sign_extend(np.asarray(top, np.int64), 9) - self.width + 1
+        scale = sign_extend(np.asarray(s if mode == 1 else 0, np.int64), 9)
+        return self._term(x, y, scale, last_bit)[0]
+
     def _term(self, a: Unpacked, b: Unpacked, scale: Ints, last_bit: Ints) -> tuple[npt.NDArray[Any], Bools]:
         product = a.magnitude * b.magnitude  # 22 bits at most; 0 for NaN and infinity
         # Left shift from the product's own last bit to the window's. Where the nominal exponent fits, the
