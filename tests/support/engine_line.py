@@ -188,7 +188,7 @@ def play(unit, config, program, pattern="none", seed=1, idle_limit=3000):
 
 
 def check(unit, config, program, pattern="none", seed=1):
-    """The line must deliver the model's words, and say of each cycle what became of it; returns the counts."""
+    """The line must deliver the model's words and account for each cycle; returns the counts."""
     want, saturated = LineModel(config).run(program)
     words, counts = play(unit, config, program, pattern, seed)
     context = f"{config}, wg {program.wg}, pattern {pattern}, seed {seed}"
@@ -316,3 +316,49 @@ def random_program(config, wg, seed, *, walks=12, visits=12, visit=6.0, spread=8
         loads=LineLoads(at, bank, last, lanes),
         drains=LineDrains(*(np.concatenate(column) for column in zip(*drains, strict=True))),
     )
+
+
+def steady_program(config, wg, *, visit, seed, walks=4):
+    """Long walks of visits of `visit` slots, all pixels one after the other, marks on slots with work."""
+    rng = np.random.default_rng(seed)
+    step = config.operand_words if wg else config.groups
+    size = config.row_entries * config.groups
+    pixels = size // step
+    rounds = max(1, -(-6 * config.tile_entries * config.chunks // (pixels * visit)))
+    n = rounds * pixels * visit
+    # No address a second time before the third slot.
+    tiles = np.arange(walks * n) % config.tile_entries
+    walk = np.repeat(np.arange(walks), n)
+    bank = walk & 1
+    first = (np.arange(walks * n) % n == 0) & (walk > 0)
+    pixel = np.arange(walks * n) // visit % pixels
+    dual = rng.integers(0, 2, walks * n)
+    slots = {
+        "work": np.ones(walks * n, np.int64),
+        "dual": dual,
+        "lane": rng.integers(0, 2, walks * n),
+        "code": np.where(dual == 1, rng.integers(0, 256, walks * n), rng.integers(0, 2**16, walks * n)),
+        "tile": bank * config.tile_entries + tiles,
+        "tile_bank": bank,
+        "row": bank * size + pixel * step,
+        "row_bank": bank,
+        **dict.fromkeys(("end", "release", "last"), first.astype(np.int64)),
+        **dict.fromkeys(("end_tile_bank", "end_row_bank"), np.where(first, bank ^ 1, 0)),
+    }
+    final = {"work": 0, "end": 1, "release": 1, "last": 1}
+    final |= dict.fromkeys(("end_tile_bank", "end_row_bank"), walks - 1 & 1)
+    slots = {name: np.append(values, final.get(name, 0)) for name, values in slots.items()}
+
+    def every(count, base):
+        at = np.concatenate([(w & 1) * base + np.arange(count) * (base // count) for w in range(walks)])
+        ends = np.tile(np.arange(count) == count - 1, walks) * 1
+        return at, np.repeat(np.arange(walks) & 1, count), ends
+
+    tile, row = every(config.tile_entries, config.tile_entries), every(pixels, pixels * step)
+    row = ((row[1] * size + row[0] - row[1] * pixels * step), *row[1:])
+    at, bank, last = row if wg else tile
+    lanes = rng.integers(0, 2**16, (len(at), config.lanes))
+    loads = LineLoads(at, bank, last, lanes)
+    at, bank, last = tile if wg else row
+    drains = LineDrains(at, np.full(len(at), config.groups - 1), bank, last)
+    return LineProgram(wg=wg, scale=0, top=40, slots=slots, loads=loads, drains=drains)

@@ -97,8 +97,8 @@ class Line(wiring.Component):
         config, wg = self.config, self.wg
         m.submodules.banks = banks = Banks(config)
         m.submodules.visits = visits = Visits(config)
-        m.submodules.drain = drain = Drain(config)
-        m.submodules.row = row = RowFile(config)
+        m.submodules.drainer = drain = Drain(config)
+        m.submodules.row_file = row = RowFile(config)
         clear, place = self._clear(m, started)
         active = Signal()
         m.d.comb += active.eq(started & ~clear & ~self.start)

@@ -65,7 +65,7 @@ class RowFile(wiring.Component):
         m = Module()
         config, wg, load = self.config, self.wg, self.load
         word = WORD * config.row_lanes
-        m.submodules.file = file = Memory(shape=word + 1, depth=config.row_words, init=[], attrs=NO_CHECK)
+        m.submodules.words = file = Memory(shape=word + 1, depth=config.row_words, init=[], attrs=NO_CHECK)
         read, write = file.read_port(), file.write_port()
         m.submodules.reads = reads = Sweep(config.row_bits, config.groups)
         m.submodules.writes = writes = Sweep(config.row_bits, config.groups)
