@@ -20,12 +20,14 @@ class Collected:
     Args:
         lanes: results [beats, row_lanes]. last: [beats], the beat ends a drain command.
         requests: of each line, [requests, 2]: address, groups - 1.
+        given: [beats], words that all lines together gave up to this result.
         drained: [commands with `last`, 3]: lines, bank, results up to its end.
     """
 
     lanes: Ints
     last: Ints
     requests: list[Ints]
+    given: Ints
     drained: Ints
 
 
@@ -44,6 +46,7 @@ def collect(
     every = (1 << config.lines) - 1
     lanes: list[Ints] = []
     last: list[int] = []
+    addends: list[int] = []
     requests: list[list[tuple[int, int]]] = [[] for _ in range(config.lines)]
     drained: list[tuple[int, int, int]] = []
     for number in range(len(drains["count"])):
@@ -58,6 +61,7 @@ def collect(
                 requests[line].append((address[line], command["groups"]))
             for group in range(command["groups"] + 1):
                 lanes.append(np.sum([read(line, address[line], group) for line in asked], axis=0))
+                addends.append(len(asked))
                 last.append(int(n == command["count"] and group == command["groups"]))
             for line in asked:
                 address[line] += 1 if command["tile"] else command["step"]
@@ -67,5 +71,6 @@ def collect(
         np.array(lanes, np.int64).reshape(len(lanes), config.row_lanes),
         np.array(last, np.int64),
         [np.array(asked, np.int64).reshape(len(asked), 2) for asked in requests],
+        np.cumsum(np.array(addends, np.int64)),
         np.array(drained, np.int64).reshape(len(drained), 3),
     )

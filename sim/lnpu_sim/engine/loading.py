@@ -1,6 +1,6 @@
 """Golden model of the Loader: load commands and vectors to writes of the operand files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +88,7 @@ def load(config: EngineConfig, loads: Mapping[str, Ints], vectors: Ints) -> Load
     )
 
 
-def _columns(names: tuple[str, ...], records: list[tuple[int, ...]]) -> dict[str, Ints]:
+def _columns(names: tuple[str, ...], records: Sequence[tuple[int, ...]]) -> dict[str, Ints]:
     table = np.array(records, np.int64).reshape(len(records), len(names))
     return {name: table[:, n] for n, name in enumerate(names)}
 
