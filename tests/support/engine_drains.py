@@ -169,16 +169,22 @@ def command(**fields):
     return {**empty, **fields}
 
 
+def bank_order(banks, rng, regular):
+    """In turn; if not `regular`, sometimes the same bank again."""
+    change = np.ones(banks, np.int64) if regular else rng.integers(0, 4, banks) > 0
+    return [int(bank) for bank in np.cumsum(change) % 2]
+
+
 def row_drains(config, banks, rng, size=None, groups=None, blocks=None):
     """Row banks, each drained by one command a lane block."""
     records = []
-    for n in range(banks):
+    for bank in bank_order(banks, rng, size is not None):
         blocks_here = blocks or int(rng.integers(1, 4))
         pixels = size or int(rng.integers(1, config.row_entries // blocks_here + 1))
         records += [
             command(
-                bank=n % 2,
-                first=(n % 2 * config.row_entries + block) * config.groups,
+                bank=bank,
+                first=(bank * config.row_entries + block) * config.groups,
                 step=blocks_here * config.groups,
                 count=pixels - 1,
                 groups=int(rng.integers(0, config.groups)) if groups is None else groups - 1,
@@ -193,7 +199,7 @@ def row_drains(config, banks, rng, size=None, groups=None, blocks=None):
 def tile_drains(config, banks, rng, size=None, lines=None):
     """Tile banks, drained in parts, and by commands for different lines."""
     records = []
-    for n in range(banks):
+    for bank in bank_order(banks, rng, size is not None):
         rest = list(rng.permutation(config.lines))
         while rest:
             take = rest[: rng.integers(1, len(rest) + 1)] if lines is None else rest
@@ -206,8 +212,8 @@ def tile_drains(config, banks, rng, size=None, lines=None):
                 records.append(
                     command(
                         tile=1,
-                        bank=n % 2,
-                        first=n % 2 * config.tile_entries + start,
+                        bank=bank,
+                        first=bank * config.tile_entries + start,
                         count=count - 1,
                         groups=int(rng.integers(0, config.groups)) if size is None else config.groups - 1,
                         lines=mask,
