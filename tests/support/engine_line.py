@@ -15,6 +15,7 @@ from lnpu.export.verilog import to_verilog
 from lnpu_sim.engine.line import LineDrains, LineLoads, LineModel, LineProgram
 from lnpu_sim.rtl import STALL_PATTERNS, Sink, Source, build
 from support.array_rtl import packed, unpacked
+from support.ram import hostile
 
 MARKS = {
     "release": "marks_release",
@@ -100,8 +101,9 @@ class LineBench(wiring.Component):
 
 
 def bench_verilog(config):
+    """The exported Verilog, with RAM that punishes reads of words that are being written."""
     unit = LineBench(config)
-    return to_verilog(unit, "bench", flat_ports(unit))
+    return hostile(to_verilog(unit, "bench", flat_ports(unit)))
 
 
 @functools.cache

@@ -57,12 +57,17 @@ class Banks(wiring.Component):
         m = Module()
         slot, marks, wg = self.slot, self.slot.marks, self.wg
         applied = Signal()
-        loaded, closed = Signal(2), Signal(2)
-        release, last = Signal(2), Signal(2)
-        operand, open_ = Signal(), Signal()
+        loaded = Signal(2)
+        closed = Signal(2)
+        release = Signal(2)
+        last = Signal(2)
+        operand = Signal()
+        open_ = Signal()
+        pending = Signal()
+        unloaded = Signal()
+        undrained = Signal()
         operand_bank = Mux(wg, marks.row_bank, marks.tile_bank)
         sum_bank = Mux(wg, marks.tile_bank, marks.row_bank)
-        pending, unloaded, undrained = Signal(), Signal(), Signal()
         m.d.comb += [
             pending.eq(self.valid & self.active & slot.end & ~applied),
             # A line without work in a walk meets its marks early, before the bank has had its turn.

@@ -65,7 +65,8 @@ class Drain(wiring.Component):
         config, request, wg = self.config, self.request, self.wg
         room = Signal(range(self.depth + 1), init=self.depth)
         index = Signal.like(self.index)
-        wanted, ready = Signal(), Signal()
+        wanted = Signal()
+        ready = Signal()
         gap = Signal(range(config.groups))
         push = Signal()
         word = Signal(line_word(config))
@@ -84,7 +85,8 @@ class Drain(wiring.Component):
         with m.If(self.read):
             m.d.sync += index.eq(Mux(request.ready, 0, index + 1))
 
-        pushed, last = Signal(), Signal(reset_less=True)
+        pushed = Signal()
+        last = Signal(reset_less=True)
         m.d.sync += [pushed.eq(self.read & wanted), last.eq(index == request.payload.groups)]
         m.d.comb += [
             push.eq(Mux(wg, self.sweep & (self.index <= self.groups), pushed)),

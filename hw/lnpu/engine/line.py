@@ -184,7 +184,8 @@ class Line(wiring.Component):
     def _accept(self, m: Module, active, started, banks: Banks, visits: Visits, drain: Drain):
         """Whether the slot at the input is taken, and the cause if not."""
         slots, wg = self.slots, self.wg
-        slot, ready = slots.payload, Signal()
+        slot = slots.payload
+        ready = Signal()
         connect(m, flipped(self.drain), drain.request)
         connect(m, drain.o, flipped(self.words))
         m.d.comb += [

@@ -64,13 +64,18 @@ class Visits(wiring.Component):
         held_before = Signal()
         tile_before = Signal(config.tile_bits, reset_less=True)
 
-        visit, run, far, flush = Signal(), Signal(), Signal(), Signal()
+        visit = Signal()
+        run = Signal()
+        far = Signal()
+        near = Signal()
+        flush = Signal()
         m.d.comb += [
             # In WG another walk's operands may be in the same place.
             visit.eq(~visiting | (wg & self.ended) | (row != slot.row)),
             run.eq(Mux(wg, ~held | (tile != slot.tile), visit)),
             far.eq(since == config.spacing),
-            self.blocked.eq((visit & ~far) | (wg & moved & held_before & (tile_before == slot.tile) & run)),
+            near.eq(wg & run & moved & held_before & (tile_before == slot.tile)),
+            self.blocked.eq((visit & ~far) | near),
             flush.eq(held & self.closed.bit_select(bank, 1) & ~self.take & ~self.drain & (wg | far)),
             self.visit.eq(self.take & visit),
             self.read.eq((self.take & run) | self.drain),

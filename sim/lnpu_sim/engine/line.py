@@ -165,7 +165,8 @@ class LineModel:
         sums, saturated = accumulate(term, entry, entries, self.window.low, self.window.high)
         words = self.words(sums[drain_use * size[sum_file] + drains.address])
         kept = np.arange(config.groups)[None, :] <= drains.groups[:, None]
-        return words[kept], saturated
+        drained: Ints = words[kept]
+        return drained, saturated
 
     def words(self, sums: Ints) -> Ints:
         """Sums int64 [entries, lanes] as words of groups, int64 [entries, groups, row_lanes]."""

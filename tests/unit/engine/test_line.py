@@ -7,7 +7,7 @@ import pytest
 from lnpu.engine.config import EngineConfig, EngineError
 from lnpu.engine.sweep import Sweep
 from lnpu_sim.engine.line import LineModel
-from lnpu_sim.rtl import STALL_PATTERNS
+from lnpu_sim.rtl import STALL_PATTERNS, StreamError
 from support.engine_line import (
     bench_verilog,
     check,
@@ -145,9 +145,40 @@ def test_nothing_moves_before_start():
     assert [unit[port] for port in ports] == [0, 0, 0, 0]
 
 
+LINE = "core_line_core_"
 BUGS = {
-    "sums are not written back": (r"(\w*event_d\w*store\w* <= )[^;]*;", r"\g<1>1'b0;"),
+    "visits too close": (rf"(assign {LINE}visits_far = )[^;]*;", "1'b1"),
+    "sums read while they are written": (rf"(assign {LINE}visits_near = )[^;]*;", "1'b0"),
+    "release before the load": (rf"(assign {LINE}banks_unloaded = )[^;]*;", "1'b0"),
+    "drained words keep their sums": (rf"({LINE}row_file_drained <= )[^;]*;", "1'b0"),
+    "load while groups still read": (rf"({LINE}banks_waiting0 <= )[^;]*;", "0"),
+    "drain reads beside visits": (rf"(assign {LINE}drainer_idle = )[^;]*;", "1'b1"),
+    "queue overflows": (rf"({LINE}drainer_room <= )[^;]*;", "10"),
 }
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("bug", BUGS)
+def test_planted_bugs_are_seen(bug):
+    pattern, value = BUGS[bug]
+    config = EngineConfig(pes=5, group=1, tile_entries=9, row_entries=4, vector=4)
+    unit = sabotaged_bench(config, pattern, rf"\g<1>{value};")
+    seen = 0
+    for seed in range(10):
+        visit, spread = SHAPES[seed % len(SHAPES)]
+        for wg in (False, True):
+            program = random_program(config, wg, seed, visit=visit, spread=spread)
+            for pattern in STALL_PATTERNS:
+                try:
+                    check(unit, config, program, pattern, seed)
+                except (AssertionError, StreamError):
+                    seen += 1
+    assert seen > 5
+
+
+def test_words_that_are_written_are_not_used():
+    """The memories of a line say so, and the bench's RAM returns something else in such a cycle."""
+    assert bench_verilog(CONFIGS[2]).count("(* no_rw_check *)") == CONFIGS[2].groups + 1
 
 
 def test_model_refuses_operands_that_are_not_loaded():
