@@ -165,10 +165,9 @@ cases = st.builds(
 """Small layers of every kind, with their compressed sparse input."""
 
 configs = st.builds(
-    EngineConfig,
+    lambda shape, **choices: EngineConfig(pes=shape[0], group=shape[1], **choices),
+    shape=st.sampled_from([(1, 1), (4, 2), (5, 2), (8, 2), (8, 3), (16, 4)]),
     lines=st.sampled_from([1, 2, 3, 4, 8]),
-    pes=st.sampled_from([1, 4, 5, 8]),
-    group=st.sampled_from([1]),
     tile_entries=st.sampled_from([66, 130, 200]),
     row_entries=st.sampled_from([2, 5, 16]),
     blocks=st.sampled_from([49, 64, 512]),
@@ -178,3 +177,4 @@ configs = st.builds(
     vector=st.sampled_from([2, 5, 8]),
     policy=st.sampled_from(Policy),
 )
+"""Geometries, some of them barely large enough for these layers."""

@@ -24,6 +24,11 @@ class Rectangle:
     kx_last: int
     one: bool
 
+    def off_centre(self, kernel: int) -> int:
+        """Distance of the middle from the kernel's, in half taps."""
+        last = kernel - 1
+        return abs(self.ky_first + self.ky_last - last) + abs(self.kx_first + self.kx_last - last)
+
     @property
     def taps(self) -> list[tuple[int, int]]:
         """(ky, kx) in the order of Tile addresses."""
@@ -69,6 +74,8 @@ def rectangles(kernel: int, length: int, entries: int, one: bool) -> list[Rectan
         for y in range(0, kernel, rows)
         for part in parts
     ]
+    # The middle first: it says most about a pixel's work, and its walk deals the pixels.
+    found.sort(key=lambda part: part.off_centre(kernel))
     return [replace(found[0], one=one), *found[1:]]
 
 
@@ -109,6 +116,8 @@ def _reach(layer: Layer, config: EngineConfig) -> Ints:
     first, last = needed_rows(layer)
     width = layer.sparse.code.shape[2]
     words = row_words(layer, config)
+    if width > config.blocks:
+        raise EngineError(f"`blocks` must be at least {width} for this layer, not {config.blocks}")
     rows, region = config.blocks // width, config.words // config.decoders
     count = words.shape[1]
     reach = np.zeros(len(first), np.int64)
