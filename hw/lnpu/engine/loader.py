@@ -224,7 +224,7 @@ class Loader(wiring.Component):
         m.d.comb += [self.tile_beat.eq(beat), self.tile_valid.eq(lines)]
 
         from_tile = lines & final.replicate(config.lines)
-        from_rows = rows.valid & rows.final.replicate(config.lines)
+        from_rows = rows.valid & rows.completes.replicate(config.lines)
         m.d.sync += [
             done_lines.eq(from_tile | from_rows),
             done_bank.eq(Mux(rows.valid.any(), rows.bank, bank)),

@@ -39,7 +39,7 @@ class RowAssembler(wiring.Component):
     Members:
         i: `In(stream(pixel_vector))`, chunks of a pixel in ascending order, from 0.
         valid: `Out(lines)`: lines that write `beat` in this cycle. beat: `Out(row_beat)`.
-        final: `Out(1)`: with `valid`: this word completes `bank`, `Out(1)`.
+        completes: `Out(1)`: with `valid`: this word completes `bank`, `Out(1)`.
         busy: `Out(1)`: something is inside.
 
     Timing: a pixel takes max(vectors, `operand_words`) cycles; its first word comes 2 cycles after its last
@@ -52,7 +52,7 @@ class RowAssembler(wiring.Component):
                 "i": In(stream.Signature(pixel_vector(config))),
                 "valid": Out(config.lines),
                 "beat": Out(row_beat(config)),
-                "final": Out(1),
+                "completes": Out(1),
                 "bank": Out(1),
                 "busy": Out(1),
             }
@@ -96,7 +96,7 @@ class RowAssembler(wiring.Component):
                 m.d.sync += leaving.eq(0)
         m.d.comb += [
             self.valid.eq(out.lines & leaving.replicate(config.lines)),
-            self.final.eq(out.final & (left == 0)),
+            self.completes.eq(out.final & (left == 0)),
             self.bank.eq(out.bank),
             self.beat.word.eq(out.word),
             self.beat.lanes.eq(words[0]),
