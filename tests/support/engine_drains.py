@@ -10,7 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from lnpu.engine.collector import Collector, table_layout
-from lnpu.engine.payloads import drain_command, drain_request, drain_word, result_beat
+from lnpu.engine.payloads import drain_command, line_drain, line_word, result_beat
 from lnpu.export.verilog import to_verilog
 from lnpu.lib.pipeline import Rank
 from lnpu_sim.engine.collecting import collect
@@ -35,8 +35,8 @@ class LineStub(wiring.Component):
         self.config, self.line = config, line
         super().__init__(
             {
-                "drain": In(stream.Signature(drain_request(config))),
-                "words": Out(stream.Signature(drain_word(config))),
+                "drain": In(stream.Signature(line_drain(config))),
+                "words": Out(stream.Signature(line_word(config))),
                 "credits": In(stream.Signature(1)),
             }
         )
@@ -44,9 +44,9 @@ class LineStub(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        layout = drain_request(config)
+        layout = line_drain(config)
         m.submodules.asked = asked = SyncFIFOBuffered(width=layout.size, depth=4)
-        m.submodules.rank = rank = Rank(drain_word(config))
+        m.submodules.rank = rank = Rank(line_word(config))
         request = data.View(layout, asked.r_data)
         group = Signal(4)
         last = group == request.groups
@@ -99,7 +99,7 @@ class CollectorBench(wiring.Component):
         for n in range(config.lines):
             ports[f"credits{n}"] = In(stream.Signature(1))
             ports[f"asked{n}_valid"] = Out(1)
-            ports[f"asked{n}"] = Out(drain_request(config))
+            ports[f"asked{n}"] = Out(line_drain(config))
         super().__init__(ports)
 
     def elaborate(self, platform):

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from lnpu.engine.claims import Claims, flags_layout
 from lnpu.engine.config import EngineConfig
-from lnpu.engine.payloads import drain_command, drain_request, drain_word, result_beat
+from lnpu.engine.payloads import drain_command, line_drain, line_word, result_beat
 
 __all__ = ["Collector", "table_layout"]
 
@@ -34,7 +34,7 @@ class Collector(wiring.Component):
             after `drained`.
         table_at: `Out(table_layout)`; table_line: `In(line_bits)`, the line of that pixel one cycle later.
             A bank's entries must not change until the bank is drained.
-        drain: `Out(stream(drain_request))` a line. words: `In(stream(drain_word))` a line: the words of its
+        drain: `Out(stream(line_drain))` a line. words: `In(stream(line_word))` a line: the words of its
             requests in order.
         o: `Out(stream(result_beat))`.
         drained: `Out(flags_layout)`: one-cycle pulses in the cycle after the last word of a command with
@@ -55,8 +55,8 @@ class Collector(wiring.Component):
                 "complete": In(flags),
                 "table_at": Out(table_layout(config)),
                 "table_line": In(config.line_bits),
-                "drain": Out(stream.Signature(drain_request(config))).array(config.lines),
-                "words": In(stream.Signature(drain_word(config))).array(config.lines),
+                "drain": Out(stream.Signature(line_drain(config))).array(config.lines),
+                "words": In(stream.Signature(line_word(config))).array(config.lines),
                 "o": Out(stream.Signature(result_beat(config))),
                 "drained": Out(flags),
             }

@@ -13,8 +13,6 @@ __all__ = [
     "UNIT_BITS",
     "WORD",
     "drain_command",
-    "drain_request",
-    "drain_word",
     "fill_command",
     "line_drain",
     "line_word",
@@ -252,23 +250,6 @@ def drain_command(config: EngineConfig) -> data.StructLayout:
             "last": 1,
         }
     )
-
-
-def drain_request(config: EngineConfig) -> data.StructLayout:
-    """What the Collector asks of a line: the words of one pixel or entry. `address`: of the pixel's first Row
-    word or of the Tile entry, bank included; `groups` + 1 words."""
-    return data.StructLayout(
-        {
-            "address": max(config.tile_bits, config.row_bits),
-            "groups": max(1, (config.groups - 1).bit_length()),
-        }
-    )
-
-
-def drain_word(config: EngineConfig) -> data.StructLayout:
-    """What a line answers: the lanes of one group (low lanes of its PEs, then high lanes), group after group;
-    `last` ends the pixel or entry."""
-    return data.StructLayout({"lanes": data.ArrayLayout(signed(WORD), config.row_lanes), "last": 1})
 
 
 def result_beat(config: EngineConfig) -> data.StructLayout:
