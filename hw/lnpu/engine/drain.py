@@ -30,8 +30,8 @@ class Drain(wiring.Component):
         request: `In(stream(line_drain))`.
         slot: `Out(1)`: the request becomes a slot in this cycle (WG), at most one in `groups` cycles.
         idle: `In(1)`: the Row file has no other read; read: `Out(1)`, row: `Out`: read this word (FP, BP).
-        fetched: `In(line_word lanes)`: the word read in the last cycle.
-        groups: `In`, index: `In`, sweep: `In(1)`, sums: `In(line_word lanes)`: a slot's words pass by.
+        passing: `In(line_word lanes)`: the word read in the last cycle (FP, BP), or a drained slot's;
+        groups: `In`, index: `In`, sweep: `In(1)`: of the slot, and of its word that passes (WG).
         o: `Out(stream(line_word))`.
 
     Timing: a word waits in the queue one cycle after it came by. A request takes place in the queue first.
@@ -51,11 +51,10 @@ class Drain(wiring.Component):
                 "idle": In(1),
                 "read": Out(1),
                 "row": Out(config.row_bits),
-                "fetched": In(lanes),
                 "groups": In(group),
                 "index": In(group),
                 "sweep": In(1),
-                "sums": In(lanes),
+                "passing": In(lanes),
                 "o": Out(stream.Signature(line_word(config))),
             }
         )
@@ -90,7 +89,7 @@ class Drain(wiring.Component):
         m.d.sync += [pushed.eq(self.read & wanted), last.eq(index == request.payload.groups)]
         m.d.comb += [
             push.eq(Mux(wg, self.sweep & (self.index <= self.groups), pushed)),
-            word.lanes.eq(Mux(wg, self.sums, self.fetched)),
+            word.lanes.eq(self.passing),
             word.last.eq(Mux(wg, self.index == self.groups, last)),
         ]
         taken = Mux(self.slot, request.payload.groups + 1, self.read & wanted)

@@ -1,5 +1,8 @@
 """A line: PEs that share one slot stream, with a Tile file and a Row file that swap roles."""
 
+import functools
+import operator
+
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -162,8 +165,7 @@ class Line(wiring.Component):
             drain.index.eq(row.index),
             drain.sweep.eq(row.storing),
             drain.groups.eq(groups),
-            drain.sums.eq(row.sums),
-            drain.fetched.eq(row.word & row.full.replicate(len(row.word))),
+            drain.passing.eq(row.passing),
         ]
         self._groups(m, first, row)
         return m
@@ -258,9 +260,11 @@ class Line(wiring.Component):
             ]
             overflows.append(group.overflow)
             words.append(group.words)
-        with m.Switch(row.index):
-            for index, word in enumerate(words):
-                with m.Case(index):
-                    m.d.comb += row.sums.eq(word)
+        # At most one word gets through, and none while the Row file's own word passes.
+        chosen = [
+            word & (row.storing & (row.index == index)).replicate(len(word))
+            for index, word in enumerate(words)
+        ]
+        m.d.comb += row.sums.eq(functools.reduce(operator.or_, chosen))
         with m.If(Cat(*overflows).any()):
             m.d.sync += self.overflow.eq(1)

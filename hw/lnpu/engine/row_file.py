@@ -26,12 +26,13 @@ class RowFile(wiring.Component):
         visit: `In(1)`, row: `In(row_bits)`: read the words of this pixel, from now on a word a cycle;
         store: `In(1)`, store_row: `In(row_bits)`: write the groups' sums, likewise (FP, BP).
         storing: `Out(1)`, index: `Out`: group whose sums must be in `sums` (`In`) now, counted from `store`;
-        in WG they are not written.
+        else `sums` must be zero. In WG they are not written.
         drain: `In(1)`, drain_row: `In(row_bits)`: read this word and mark it as empty in the next cycle;
         allowed only while `idle` (`Out(1)`).
         clear: `In(1)`, clear_row: `In(row_bits)`: mark this word as empty.
         load: `In(struct of valid and beat)`: operands, written in this cycle (WG).
         word: `Out`, full: `Out(1)`: what the last cycle's read gave.
+        passing: `Out`: the word that is stored, or that was drained in the last cycle.
 
     Between `visit` and a `store` of the same sweep lies one cycle, so a cycle without a read of a visit is
     followed by one without a write: there the drain marks its word.
@@ -58,6 +59,7 @@ class RowFile(wiring.Component):
                 "load": In(data.StructLayout({"valid": 1, "beat": row_beat(config)})),
                 "word": Out(word),
                 "full": Out(1),
+                "passing": Out(word),
             }
         )
 
@@ -85,7 +87,9 @@ class RowFile(wiring.Component):
             read.addr.eq(Mux(reads.busy, reads.at, self.drain_row)),
             Cat(self.word, self.full).eq(read.data),
             write.en.eq(Mux(wg, load.valid, writes.busy | drained | self.clear)),
-            write.data.eq(Cat(Mux(wg, load.beat.lanes.as_value(), self.sums), writes.busy)),
+            write.data.eq(Cat(Mux(wg, load.beat.lanes.as_value(), self.passing), writes.busy)),
+            # Never both: this shares one level of gates between the RAM and the queue of drained words.
+            self.passing.eq(self.sums | (self.word & (self.full & drained).replicate(word))),
         ]
         with m.If(wg):
             m.d.comb += write.addr.eq(load.beat.word)

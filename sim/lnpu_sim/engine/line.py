@@ -145,7 +145,8 @@ class LineModel:
 
         def uses(file: str, mark: str) -> Ints:
             marks = slots["end"] & slots[mark]
-            return _uses(slots[f"{file}_bank"], marks, slots[f"end_{file}_bank"], before=True)[work]
+            use = _uses(slots[f"{file}_bank"], marks, slots[f"end_{file}_bank"], before=True)
+            return np.asarray(use[work], dtype=np.int64)
 
         operand_use, sum_use = uses(operand_file, "release"), uses(sum_file, "last")
         place = slots[operand_file][work]
