@@ -83,7 +83,9 @@ class Collector(wiring.Component):
         active = Signal()
         number = Signal.like(head.count, reset_less=True)
         sent = Signal(config.lines)  # lines that have taken the present request already
-        accept, step, ends = Signal(), Signal(), Signal()
+        accept = Signal()
+        step = Signal()
+        ends = Signal()
         target = Signal(config.lines)
         m.d.comb += [
             claims.lines.eq(Mux(head.tile, head.lines, every)),
@@ -137,8 +139,11 @@ class Collector(wiring.Component):
         config = self.config
         every = (1 << config.lines) - 1
         head = data.View(self._order, order.r_data)
-        room, take, end = Signal(), Signal(), Signal()
-        missing, last = Signal(config.lines), Signal(config.lines)
+        room = Signal()
+        take = Signal()
+        end = Signal()
+        missing = Signal(config.lines)
+        last = Signal(config.lines)
         parts = []
         for n, words in enumerate(self.words):
             # Zero where the line does not count: by the register's reset, not by a gate before the adder.
@@ -154,7 +159,8 @@ class Collector(wiring.Component):
                 last[n].eq(head.lines[n] & words.payload.last),
                 words.ready.eq(take & head.lines[n]),
             ]
-        valid, ends = Signal(1 + self.levels), Signal(1 + self.levels, reset_less=True)
+        valid = Signal(1 + self.levels)
+        ends = Signal(1 + self.levels, reset_less=True)
         m.d.comb += [
             room.eq(~valid[-1] | self.o.ready),
             take.eq(order.r_rdy & room & (missing == 0)),
@@ -181,7 +187,8 @@ class Collector(wiring.Component):
         for lane in range(config.row_lanes):
             m.d.comb += self.o.payload.lanes[lane].eq(parts[0][lane])
 
-        done_lines, done_bank = Signal(config.lines), Signal(reset_less=True)
+        done_lines = Signal(config.lines)
+        done_bank = Signal(reset_less=True)
         closed = Mux(head.tile, head.lines, every) & (end & head.close).replicate(config.lines)
         m.d.sync += [done_lines.eq(closed), done_bank.eq(head.bank)]
         m.d.comb += [claims.done_lines.eq(done_lines), claims.done_bank.eq(done_bank)]

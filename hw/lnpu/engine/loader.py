@@ -120,8 +120,12 @@ class Loader(wiring.Component):
         left = Signal.like(present.entries, reset_less=True)  # entries behind this one
         chunk = Signal.like(present.chunks, reset_less=True)
         index = Signal(range(size), reset_less=True)  # entry of the transposed tile
-        transposed, straight = Signal(), Signal()
-        last_chunk, tile_end, step, ends = Signal(), Signal(), Signal(), Signal()
+        transposed = Signal()
+        straight = Signal()
+        last_chunk = Signal()
+        tile_end = Signal()
+        step = Signal()
+        ends = Signal()
         m.d.comb += [
             transposed.eq(active & present.transposed & ~present.row),
             straight.eq(active & ~(present.transposed & ~present.row)),
@@ -208,8 +212,10 @@ class Loader(wiring.Component):
         else:
             write = valid
         beat = Signal(tile_beat(config), reset_less=True)
-        lines, done_lines = Signal(config.lines), Signal(config.lines)
-        bank, done_bank = Signal(reset_less=True), Signal(reset_less=True)
+        lines = Signal(config.lines)
+        done_lines = Signal(config.lines)
+        bank = Signal(reset_less=True)
+        done_bank = Signal(reset_less=True)
         final = Signal(reset_less=True)
         m.d.sync += [
             beat.entry.eq(tag.entry),
