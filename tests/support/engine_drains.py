@@ -3,7 +3,7 @@
 import functools
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.memory import Memory
@@ -156,6 +156,18 @@ class CollectorBench(wiring.Component):
             self.pulse_valid.eq((self.pulse.first | self.pulse.second) != 0),
         ]
         return m
+
+
+def collector_ports(unit):
+    """Flat ports of a Collector alone: `drain_0_valid`, `words_0_lanes`, ..."""
+    ports = {}
+    for path, member, signal in unit.signature.flatten(unit):
+        name, out = "_".join(map(str, path)).replace("_payload", ""), member.flow is Out
+        if isinstance(signal, data.View) and isinstance(signal.shape(), data.StructLayout):
+            ports |= {f"{name}_{key}": (Value.cast(signal[key]), out) for key, _ in signal.shape()}
+        else:
+            ports[name] = (Value.cast(signal), out)
+    return ports
 
 
 @functools.cache
