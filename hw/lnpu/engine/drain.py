@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from lnpu.engine.config import EngineConfig
 from lnpu.engine.payloads import line_drain, line_word
+from lnpu.engine.sweep import low_bits
 
 __all__ = ["Drain", "queue_depth"]
 
@@ -62,6 +63,8 @@ class Drain(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, request, wg = self.config, self.request, self.wg
+        address = request.payload.address[: config.row_bits]
+        low = low_bits(config.row_bits, config.groups)
         room = Signal(range(self.depth + 1), init=self.depth)
         index = Signal.like(self.index)
         wanted = Signal()
@@ -74,7 +77,8 @@ class Drain(wiring.Component):
             self.slot.eq(wg & ready & (gap == 0) & (room >= config.groups)),
             wanted.eq(index <= request.payload.groups),
             self.read.eq(~wg & ready & self.idle & (room != 0)),
-            self.row.eq(request.payload.address + index),
+            self.row[:low].eq(address[:low] + index),
+            self.row[low:].eq(address[low:]),
             request.ready.eq(self.slot | (self.read & (index == config.groups - 1))),
         ]
         with m.If(self.slot):
@@ -97,16 +101,16 @@ class Drain(wiring.Component):
 
         m.submodules.queue = queue = Memory(shape=line_word(config), depth=self.depth, init=[])
         write, read = queue.write_port(), queue.read_port(domain="comb")
-        level = Signal(range(self.depth + 1))
+        # One bit more than an address tells a full queue from an empty one.
+        head = Signal(range(2 * self.depth))
+        tail = Signal(range(2 * self.depth))
         m.d.comb += [
+            write.addr.eq(tail),
             write.en.eq(push),
             write.data.eq(word),
-            self.o.valid.eq(level != 0),
+            read.addr.eq(head),
+            self.o.valid.eq(head != tail),
             self.o.payload.eq(read.data),
         ]
-        with m.If(push):
-            m.d.sync += write.addr.eq(write.addr + 1)
-        with m.If(self.o.valid & self.o.ready):
-            m.d.sync += read.addr.eq(read.addr + 1)
-        m.d.sync += level.eq(level + push - (self.o.valid & self.o.ready))
+        m.d.sync += [tail.eq(tail + push), head.eq(head + (self.o.valid & self.o.ready))]
         return m

@@ -95,6 +95,9 @@ class Group(wiring.Component):
             write.addr.eq(Mux(wg, control.place, beat.entry)),
             Cat(*write.data).eq(stored),
         ]
+        # Sums are written to all lanes at once, so one lane's bit speaks for all.
+        full = Signal()
+        m.d.comb += full.eq(Mux(wg, fetched[0].full, self.row_full))
         overflows = []
         for n in range(self.pes):
             m.submodules[f"pe{n}"] = pe = Pe()
@@ -109,11 +112,9 @@ class Group(wiring.Component):
                 operand = Signal(16, name=f"operand{at}", reset_less=True)
                 with m.If(control.take):
                     m.d.sync += operand.eq(Mux(wg, row_operand, fetched[at].word[:16]))
-                full = Signal(name=f"full{at}")
                 word = pe.word[half]
                 m.d.comb += [
                     pe.b[half].eq(operand),
-                    full.eq(Mux(wg, fetched[at].full, self.row_full)),
                     pe.c[half].eq(
                         Mux(wg, fetched[at].word, self.row.word_select(place, WORD)) & full.replicate(WORD)
                     ),

@@ -40,7 +40,7 @@ class Line(wiring.Component):
         start: `In(1)`: begin a pass from any state: forget what is under way, all accumulators become zero.
         wg: `In(1)`: Tile accumulates, else Row. scale: `In(signed(9))`, exponent of fp8 inputs; top:
         `In(signed(9))`, of the window. Constant from `start` to the end of the pass.
-        slots: `In(stream(slot_layout))`.
+        slots: `In(stream(slot_layout))`; a row is a multiple of `groups` (in WG of `operand_words`).
         tile_valid: `In(1)`, tile_beat: `In(tile_beat)`: operands for the Tile file (FP, BP);
         row_valid: `In(1)`, row_beat: `In(row_beat)`: for the Row file (WG). Written at once.
         wanted: `Out(2)`, a bit a bank: the operand bank may be written; loaded: `In(2)`: it is complete, with

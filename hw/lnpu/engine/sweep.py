@@ -4,14 +4,21 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Sweep"]
+__all__ = ["Sweep", "low_bits"]
+
+
+def low_bits(bits: int, count: int) -> int:
+    """Bits of an address that change within a sweep of `count`: where that is a power of two, no carry leaves
+    the low bits of a multiple of it."""
+    return bits if count & (count - 1) else min(bits, (count - 1).bit_length())
 
 
 class Sweep(wiring.Component):
     """Counts through the groups, beginning in the cycle of `start`.
 
     Args:
-        bits: of an address. count: cycles of a sweep, at least 1.
+        bits: of an address. count: cycles of a sweep, at least 1. Where it is a power of two, a base must be
+        a multiple of it (with `half`, of half of it): only the low bits count then, see `low_bits`.
 
     Members:
         start: `In(1)`, base: `In(bits)`: a new sweep, even if the last one has not ended;
@@ -38,6 +45,7 @@ class Sweep(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        low = low_bits(self.bits, self.count)
         running = Signal()
         after = Signal(self.bits, reset_less=True)
         index = Signal.like(self.index)
@@ -49,6 +57,7 @@ class Sweep(wiring.Component):
         m.d.sync += [
             running.eq(self.busy & (self.index != self.count - 1)),
             index.eq(self.index + 1),
-            after.eq(self.at + Mux(self.half, self.index[0], 1)),
+            after[:low].eq(self.at[:low] + Mux(self.half, self.index[0], 1)),
+            after[low:].eq(self.at[low:]),
         ]
         return m
