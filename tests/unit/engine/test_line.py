@@ -74,7 +74,7 @@ def test_random_walks_hold_every_case():
 
 @pytest.mark.parametrize("wg", [False, True], ids=["row", "tile"])
 def test_no_slot_is_lost(line, wg):
-    """Banks are loaded and drained beside the slots: but for the first load and the clear every cycle issues."""
+    """Loads and drains run beside the slots: every cycle issues but for the first load and the clear."""
     unit, config = line
     program = steady_program(config, wg, visit=config.spacing + 2, seed=1)
     counts = check(unit, config, program)
