@@ -51,8 +51,8 @@ def lookup_layout(config: EngineConfig) -> data.StructLayout:
 def block_layout(config: EngineConfig) -> data.StructLayout:
     """A block with elements for one line, or the end of a walk (`end`).
 
-    `span`, `units`: where it is and how many units it has (none for the constant-1 channel `one`); `tile`: Tile
-    address of its element 0; `row`, `both`, `x_bank`, `tile_bank`, `row_bank`: as in `walk_command`.
+    `span`, `units`: where it is and how many units it has (none for the constant-1 channel `one`); `tile`:
+    Tile address of its element 0; `row`, `both`, `x_bank`, `tile_bank`, `row_bank`: as in `walk_command`.
     With `end`: `x_free`, `release`, `last`, `tile_bank`, `row_bank` of the walk that ended.
     """
     return data.StructLayout(

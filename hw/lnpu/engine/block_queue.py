@@ -42,7 +42,8 @@ class BlockQueue(wiring.Component):
         i: `In(stream(block_layout))`. place: `Out(stream(place_layout))`, issue: `Out(stream(issue_layout))`.
         empty: `Out(1)`: `issue` has taken everything.
 
-    Timing: `place` has an entry in the cycle after it was written, `issue` in the cycle after `place` took it.
+    Timing: `place` has an entry in the cycle after it was written, `issue` in the cycle after `place` took
+    it.
     """
 
     def __init__(self, config: EngineConfig):

@@ -36,12 +36,12 @@ class Dealer(wiring.Component):
         free: `Out(2)`, a pulse: all lines have.
         table_at: `In(table_layout)`, table_line: `Out`, one cycle later: the line of a pixel of the last walk
         with `replay` 0 on that Row bank. Its entries change only when another walk is dealt to the bank.
-        filling: `Out(1)`: the next walk waits for its X bank. looking: `Out(1)`: blocks are being looked up, and
-        none waits for a line.
+        filling: `Out(1)`: the next walk waits for its X bank. looking: `Out(1)`: blocks are being looked up,
+        and none waits for a line.
 
-    Timing: a lookup a cycle from tap to tap and from pixel to pixel; from the last lookup of a walk to the first
-    of the next 8 cycles, while the lines issue what they have. `blocks` follow lookups by 2 cycles; empty
-    blocks are dropped.
+    Timing: a lookup a cycle from tap to tap and from pixel to pixel; from the last lookup of a walk to the
+    first of the next 8 cycles, while the lines issue what they have. `blocks` follow lookups by 2 cycles;
+    empty blocks are dropped.
     """
 
     def __init__(self, config: EngineConfig):

@@ -29,10 +29,10 @@ class ColumnStep(wiring.Component):
         load: `In(1)`: begin a walk, whose command is in `walk` from the next cycle on.
         ready: `Out(1)`: the pixel is there. take: `In(1)`: step to the next pixel.
         tap: `Out(TAP_BITS)`, at: `Out(AT)`: first tap not left of the rectangle, and its pixel;
-        valid: `Out(1)`: it is a tap of the rectangle, inside the input. ends: `Out(1)`: last pixel of its row.
+        valid: `Out(1)`: it is a tap of the rectangle, inside the input. ends: `Out(1)`: last pixel of a row.
 
-    Timing: a pixel a cycle. A walk's first pixel is there 3 cycles after `load`, later by one cycle a tap that
-    lies before the rectangle.
+    Timing: a pixel a cycle. A walk's first pixel is there 3 cycles after `load`, later by one cycle a tap
+    that lies before the rectangle.
     """
 
     def __init__(self, config: EngineConfig):
@@ -131,8 +131,8 @@ class RowStep(wiring.Component):
         block: `Out(block_bits)`: first block of row `at`.
         ready: `Out(1)`: the row is there. take: `In(1)`: step to the next row; this one's values are gone.
 
-    Timing: the next row is ready `stride` cycles after `take` (BP: 1); of the next image 3 cycles after, and of
-    a walk 2 cycles after `load`, and later by one cycle a tap that lies before the rectangle.
+    Timing: the next row is ready `stride` cycles after `take` (BP: 1), that of the next image 2 cycles after,
+    that of a walk 2 cycles after `load`, and later by one cycle a tap that lies before the rectangle.
     """
 
     def __init__(self, config: EngineConfig):

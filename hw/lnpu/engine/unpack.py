@@ -26,9 +26,9 @@ class Unpack(wiring.Component):
         blocks: `In(stream(issue_layout))`; words: `In(stream(word_layout))`, of these blocks in order.
         o: `Out(stream(slot_layout))`. empty: `Out(1)`: nothing is under way.
 
-    Timing: a slot a cycle while there are words, from word to word, block to block and pixel to pixel; an end is
-    taken beside the elements of the block before it, if that has two or more slots. A slot follows its word by
-    one cycle.
+    Timing: a slot a cycle while there are words, from word to word, block to block and pixel to pixel; an end
+    is taken beside the elements of the block before it, if that has two or more slots. A slot follows its
+    word by one cycle.
     """
 
     def __init__(self, config: EngineConfig):

@@ -30,11 +30,11 @@ class Walker(wiring.Component):
         shape: `In(pass_layout)`, constant in a pass.
         walks: `In(stream(walk_command))`, one is taken when the one before is `done` and its X bank `filled`;
         filled: `In(2)`; claim: `Out(2)`, a pulse: the last walk on that bank was taken.
-        walk: `Out(walk_command)`, of all lookups in `o`. loaded: `Out(1)`: its first cycle. done: `In(1)`: its end
-        was taken from `o`. idle: `Out(1)`: there is none.
+        walk: `Out(walk_command)`, of all lookups in `o`. loaded: `Out(1)`: its first cycle. done: `In(1)`:
+        its end was taken from `o`. idle: `Out(1)`: there is none.
         look: `Out(stream(look_layout))`, span: `In(span_layout)`, the answer one cycle after a request was
-        granted. table_at: `Out(table_layout)`, table_read: `Out(1)`, table_line: `In`, one cycle later and until
-        the next read: where a replay's pixel goes.
+        granted. table_at: `Out(table_layout)`, table_read: `Out(1)`, table_line: `In`, one cycle later and
+        until the next read: where a replay's pixel goes.
         o: `Out(stream(lookup_layout))`.
 
     Timing: a lookup a cycle as long as the X buffer answers, also from pixel to pixel; a pixel without valid
@@ -87,7 +87,7 @@ class Walker(wiring.Component):
         return m
 
     def _taps(self, m, load, now, room, step):
-        """Tap after tap of the present pixel: the lookup `now` is made when `step`, for which there is `room`."""
+        """Tap after tap of the present pixel: the lookup `now` is made when `step`, if there is `room`."""
         config, shape, walk = self.config, self.shape, self.walk
         m.submodules.column = column = ColumnStep(config)
         m.submodules.row = row = RowStep(config)
