@@ -20,7 +20,8 @@ class Banks(wiring.Component):
         active: `In(1)`: a pass runs and its accumulators are clear; started: `In(1)`: a pass runs.
         wg: `In(1)`: Tile accumulates.
         slot: `In(slot_layout)`, valid: `In(1)`, taken: `In(1)`: the slot at the line's input.
-        ended: `Out(1)`: the slot's marks apply in this cycle, once, before the slot is tested.
+        pending: `Out(1)`: the slot's marks have not been applied before this cycle; that happens once, at the
+        latest when the slot is taken.
         operands: `Out(1)`: the slot need not wait for a load; sums: `Out(1)`: nor for a drain or clear.
         closed: `Out(2)`, a bit a bank: no slot may add to it.
         occupied: `In(2)`: sums of this bank are in the PEs.
@@ -41,7 +42,7 @@ class Banks(wiring.Component):
                 "slot": In(slot_layout(config)),
                 "valid": In(1),
                 "taken": In(1),
-                "ended": Out(1),
+                "pending": Out(1),
                 "operands": Out(1),
                 "sums": Out(1),
                 "closed": Out(2),
@@ -61,31 +62,36 @@ class Banks(wiring.Component):
         closed = Signal(2)
         release = Signal(2)
         last = Signal(2)
-        operand = Signal()
-        open_ = Signal()
+        released = Signal()
+        closing = Signal()
+        ended = Signal()
         pending = Signal()
         unloaded = Signal()
         undrained = Signal()
-        operand_bank = Mux(wg, marks.row_bank, marks.tile_bank)
-        sum_bank = Mux(wg, marks.tile_bank, marks.row_bank)
+        mark_operands = Mux(wg, marks.row_bank, marks.tile_bank)
+        mark_sums = Mux(wg, marks.tile_bank, marks.row_bank)
+        operands = Mux(wg, slot.row_bank, slot.tile_bank)
+        sums = Mux(wg, slot.tile_bank, slot.row_bank)
         m.d.comb += [
             pending.eq(self.valid & self.active & slot.end & ~applied),
             # A line without work in a walk meets its marks early, before the bank has had its turn.
-            unloaded.eq(pending & marks.release & ~loaded.bit_select(operand_bank, 1)),
-            undrained.eq(pending & marks.last & closed.bit_select(sum_bank, 1)),
-            self.ended.eq(pending & ~unloaded & ~undrained),
-            release.eq(Cat(~operand_bank, operand_bank) & (self.ended & marks.release).replicate(2)),
-            last.eq(Cat(~sum_bank, sum_bank) & (self.ended & marks.last).replicate(2)),
-            self.closed.eq(closed | last),
-            operand.eq((loaded & ~release).bit_select(Mux(wg, slot.row_bank, slot.tile_bank), 1)),
-            open_.eq(~self.closed.bit_select(Mux(wg, slot.tile_bank, slot.row_bank), 1)),
-            self.operands.eq(~unloaded & (operand | ~slot.work)),
-            self.sums.eq(self.active & ~undrained & (open_ | ~slot.work)),
+            unloaded.eq(pending & marks.release & ~loaded.bit_select(mark_operands, 1)),
+            undrained.eq(pending & marks.last & closed.bit_select(mark_sums, 1)),
+            ended.eq(pending & ~unloaded & ~undrained),
+            release.eq(Cat(~mark_operands, mark_operands) & (ended & marks.release).replicate(2)),
+            last.eq(Cat(~mark_sums, mark_sums) & (ended & marks.last).replicate(2)),
+            # As if the marks had been applied; where they cannot be, the slot waits anyway.
+            released.eq(pending & marks.release & (mark_operands == operands)),
+            closing.eq(pending & marks.last & (mark_sums == sums)),
+            self.pending.eq(pending),
+            self.closed.eq(closed),
+            self.operands.eq(~unloaded & (~slot.work | (loaded.bit_select(operands, 1) & ~released))),
+            self.sums.eq(self.active & ~undrained & (~slot.work | ~(closed.bit_select(sums, 1) | closing))),
         ]
-        m.d.sync += applied.eq((applied | self.ended) & ~self.taken)
+        m.d.sync += applied.eq((applied | ended) & ~self.taken)
         m.d.sync += [
             loaded.eq((loaded & ~release) | self.loaded),
-            closed.eq(self.closed & ~self.drained),
+            closed.eq((closed | last) & ~self.drained),
         ]
         for bank in range(2):
             # Slots before the release are still on their way to the operand file, group after group.

@@ -204,7 +204,7 @@ class Line(wiring.Component):
             self.complete.eq(banks.complete),
             visits.wg.eq(wg),
             visits.slot.eq(slot),
-            visits.ended.eq(banks.ended),
+            visits.pending.eq(banks.pending),
             visits.closed.eq(banks.closed),
             visits.take.eq(slots.valid & slot.work & ready),
             visits.drain.eq(drain.slot),

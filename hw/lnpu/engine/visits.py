@@ -21,7 +21,8 @@ class Visits(wiring.Component):
 
     Members:
         wg: `In(1)`: Tile accumulates. slot: `In(slot_layout)`: at the line's input.
-        ended: `In(1)`: its marks apply now; closed: `In(2)`: accumulator banks without further slots.
+        pending: `In(1)`: its marks apply now or soon; closed: `In(2)`: accumulator banks without further
+        slots.
         blocked: `Out(1)`: the slot must wait.
         take: `In(1)`: the slot is taken and carries work; drain: `In(1)`: a drain is taken instead (WG).
         visit: `Out(1)`: a taken slot starts a visit.
@@ -39,7 +40,7 @@ class Visits(wiring.Component):
             {
                 "wg": In(1),
                 "slot": In(slot_layout(config)),
-                "ended": In(1),
+                "pending": In(1),
                 "closed": In(2),
                 "blocked": Out(1),
                 "take": In(1),
@@ -71,7 +72,7 @@ class Visits(wiring.Component):
         flush = Signal()
         m.d.comb += [
             # In WG another walk's operands may be in the same place.
-            visit.eq(~visiting | (wg & self.ended) | (row != slot.row)),
+            visit.eq(~visiting | (wg & self.pending) | (row != slot.row)),
             run.eq(Mux(wg, ~held | (tile != slot.tile), visit)),
             far.eq(since == config.spacing),
             near.eq(wg & run & moved & held_before & (tile_before == slot.tile)),
@@ -98,6 +99,6 @@ class Visits(wiring.Component):
         with m.Else():
             with m.If(flush | self.drain):
                 m.d.sync += held.eq(0)
-            with m.If(Mux(wg, self.ended, flush)):
+            with m.If(Mux(wg, self.pending, flush)):
                 m.d.sync += visiting.eq(0)
         return m
