@@ -19,14 +19,14 @@ def lane_order(config: EngineConfig) -> Ints:
     return np.where(pe < config.pes, lane, -1).reshape(-1)
 
 
-def terms_of(window: WindowModel, code: Ints, wide: Ints, operand: Ints, scale: int, top: int) -> Ints:
-    """What elements add to the lanes, before anything is summed.
+def terms_of(window: WindowModel, dual: Ints, code: Ints, operand: Ints, scale: int, top: int) -> Ints:
+    """What slots add to the lanes that they reach, before anything is summed.
 
     Args:
-        code, wide: [elements]. operand: [elements, lanes], fp16 codes.
+        dual, code: [slots]. operand: [slots, lanes], fp16 codes.
     """
     terms = np.zeros(operand.shape, np.int64)
-    for mode, chosen in ((1, wide == 0), (0, wide != 0)):
+    for mode, chosen in ((1, dual == 1), (0, dual != 1)):
         if chosen.any():
             terms[chosen] = window.lane_terms(mode, code[chosen, None], operand[chosen], top, scale)
     return terms

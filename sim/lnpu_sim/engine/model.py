@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from lnpu.engine.config import EngineConfig, EngineError
 from lnpu.numeric.config import FMA_BUILDS
-from lnpu_sim.engine.balance import deal, rank
+from lnpu_sim.engine.balance import rank
+from lnpu_sim.engine.dealing import SLOT, DealingModel
 from lnpu_sim.engine.files import accumulate, lane_order, terms_of
-from lnpu_sim.engine.lookups import ONE, Lookups, lookups
 from lnpu_sim.engine.program import EngineProgram
 from lnpu_sim.engine.x_bank import XBank, fill_bank
 from lnpu_sim.numeric.window import WindowModel
@@ -82,8 +82,7 @@ class _Run:
         self.sums = np.zeros((lines, self.tile_size if self.wg else self.row_size, width), np.int64)
         self.banks: list[XBank | None] = [None, None]
         self.loaded, self.closed = np.zeros((2, lines), bool), np.zeros((2, lines), bool)
-        self.table: list[Ints] = [np.zeros(0, np.int64)] * 2
-        self.time = np.zeros(lines, np.int64)
+        self.dealing = DealingModel(config, program.constants)
         self.at = dict.fromkeys(("fill", "word", "load", "vector", "drain"), 0)
         self.beats: list[Ints] = []
         self.last: list[NDArray[np.bool_]] = []
@@ -172,15 +171,10 @@ class _Run:
         if self.closed[sum_bank].any():
             raise EngineError(f"walk {n} waits for accumulator bank {sum_bank}, which no drain will empty")
 
-        found = lookups(self.program.constants, walk, self.config)
-        halves = 2 if walk["both"] else 1
-        one = found.block == ONE
-        n8, n16 = (np.where(one, 0, counts[found.block]) for counts in (bank.n8, bank.n16))
-        n16 += one * self.program.constants["one_wide"]
-        n8 += one * (1 - self.program.constants["one_wide"])
-        work = np.bincount(found.pixel, weights=n8 + halves * n16, minlength=walk["pixels"] + 1)
-        lines, row = self._deal(walk, work.astype(np.int64))
-        self._issue(walk, bank, found, n8 + n16, lines, row)
+        dealt = self.dealing.walk(walk, bank)
+        self.dealt.append(dealt.lines)
+        self.slots.append(np.array([len(slots) for slots in dealt.slots]))
+        self._issue(np.concatenate(dealt.slots), np.repeat(np.arange(self.config.lines), self.slots[-1]))
 
         if walk["x_free"]:
             self.banks[walk["x_bank"]] = None
@@ -190,57 +184,17 @@ class _Run:
             self.closed[sum_bank] = True
             self._drain()
 
-    def _deal(self, walk: dict[str, int], work: Ints) -> tuple[Ints, Ints]:
-        """Line (-1: all of them) and Row address of each pixel; `work`: slots of each pixel."""
-        number, before = len(self.slots), self.time.copy()
-        if walk["all"]:
-            lines = np.full(len(work), -1)
-            self.time += work.sum()
-        else:
-            if walk["replay"]:
-                lines = self.table[walk["row_bank"]]
-            else:
-                capacity = len(work) if self.wg else walk["capacity"]
-                lines = deal(self.config, number, work, capacity, self.time)
-                self.table[walk["row_bank"]] = lines
-            np.add.at(self.time, lines, work)
-        self.slots.append(self.time - before)
-        self.dealt.append(lines)
-        counter = np.arange(len(work)) if self.wg or walk["all"] else rank(lines)
-        return lines, walk["row"] + counter * walk["row_step"]
-
-    def _issue(
-        self, walk: dict[str, int], bank: XBank, found: Lookups, count: Ints, lines: Ints, row: Ints
-    ) -> None:
-        """Add the terms of all elements; `count`: elements of each lookup."""
-        constants = self.program.constants
-        ends = np.cumsum(count)
-        lookup = np.repeat(np.arange(len(count)), count)
-        inside = np.arange(len(lookup)) - (ends - count)[lookup]
-        block = found.block[lookup]
-        one = block == ONE
-        element = np.where(one, 0, bank.start[block] + inside)
-        if len(bank.code):
-            index, code, wide = bank.index[element], bank.code[element], bank.wide[element]
-        else:
-            index, code, wide = np.zeros((3, len(lookup)), np.int64)
-        index = np.where(one, 0, index)
-        code = np.where(one, constants["one_code"], code)
-        wide = np.where(one, constants["one_wide"], wide)
-        pixel = found.pixel[lookup]
-        tile = found.tile[lookup] + index & (self.tile_size - 1)
-        line = lines[pixel]
-        if walk["all"]:
-            every = self.config.lines
-            line = np.repeat(np.arange(every), len(lookup))
-            code, wide, tile, pixel = (np.tile(x, every) for x in (code, wide, tile, pixel))
-        operand_at, sum_at = (row[pixel], tile) if self.wg else (tile, row[pixel])
-        terms = terms_of(
-            self.window, code, wide, self.operands[line, operand_at], constants["scale"], constants["top"]
+    def _issue(self, slots: Ints, line: Ints) -> None:
+        """Add the terms of slots [slots, len(SLOT)]; `line` of each."""
+        dual, lane, code, tile, row = (
+            slots[:, SLOT.index(name)] for name in ("dual", "lane", "code", "tile", "row")
         )
-        if not walk["both"]:
-            high = self.order >= self.config.pes
-            terms[np.ix_(wide != 0, high)] = 0
+        constants = self.program.constants
+        operand_at, sum_at = (row, tile) if self.wg else (tile, row)
+        operands = self.operands[line, operand_at]
+        terms = terms_of(self.window, dual, code, operands, constants["scale"], constants["top"])
+        half = self.order // self.config.pes  # of each place; places without a PE have zero operands
+        terms[(dual[:, None] == 0) & (lane[:, None] != half)] = 0
         flat = self.sums.reshape(-1, len(self.order))
         self.overflow |= accumulate(flat, line * self.sums.shape[1] + sum_at, terms, self.window)
 
@@ -266,7 +220,7 @@ class _Run:
         return kept.reshape(-1, self.config.row_lanes)
 
     def _drain_row(self, command: dict[str, int]) -> Ints:
-        lines = self.table[command["bank"]][: command["count"] + 1]
+        lines = self.dealing.table[command["bank"]][: command["count"] + 1]
         place = command["first"] + rank(lines) * command["step"]
         words = self._words(self.sums[lines, place], command)
         self.sums[lines, place] = 0

@@ -9,6 +9,7 @@ from lnpu.codec.config import FgmpFormat
 from lnpu.engine.config import EngineConfig, EngineError
 from lnpu_sim.codec.quantise import FP16, narrow
 from lnpu_sim.codec.rows import decode_rows
+from lnpu_sim.engine.dealing import Blocks
 
 __all__ = ["XBank", "fill_bank"]
 
@@ -16,21 +17,13 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class XBank:
-    """Blocks of a bank.
+class XBank(Blocks):
+    """Blocks of a bank, and what went wrong.
 
     Args:
-        start, n8, n16: int64 [blocks], first element of each block and how many there are; fp8 first.
-        index, code, wide: int64 [elements].
         errors: `Cause` bits of malformed rows. full: a decoder's region had no room; what was left is empty.
     """
 
-    start: Ints
-    n8: Ints
-    n16: Ints
-    index: Ints
-    code: Ints
-    wide: Ints
     errors: int
     full: bool
 
@@ -91,7 +84,6 @@ def fill_bank(fills: dict[str, Ints], rows: list[NDArray[np.uint64]], config: En
         n16=spans[2],
         index=index,
         code=code,
-        wide=wide.astype(np.int64),
         errors=int(np.bitwise_or.reduce(decoded.causes)),
         full=full,
     )
