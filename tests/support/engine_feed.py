@@ -213,7 +213,8 @@ def play(unit, config, constants, walks, fills, most, pattern="none", seed=1, sl
         Source({f"walks_{k}": v for k, v in columns(walks).items()}, "walks_valid", "walks_ready", source),
         Source({f"fills_{k}": v for k, v in columns(fills).items()}, "fills_valid", "fills_ready", source),
     ]
-    result = unit.run_streams(sources, sinks, seed=seed, idle_limit=300, until_quiet=True)
+    idle = 1000 + 26 * config.tile_pixels  # a walk may have nothing but empty blocks
+    result = unit.run_streams(sources, sinks, seed=seed, idle_limit=idle, until_quiet=True)
     lines = []
     for n in range(config.lines):
         part = {name: result[f"slots{n}_{name}"].astype(np.int64) for name in fields}
