@@ -14,8 +14,8 @@ from lnpu.export.codec import flat_ports
 from lnpu.export.verilog import to_verilog
 from lnpu_sim.engine.line import LineDrains, LineLoads, LineModel, LineProgram
 from lnpu_sim.rtl import STALL_PATTERNS, Sink, Source, build
-from support.array_rtl import packed, unpacked
 from support.ram import hostile
+from support.words import packed, unpacked
 
 MARKS = {
     "release": "marks_release",

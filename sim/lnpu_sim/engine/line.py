@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from lnpu.engine.config import EngineConfig, EngineError
 from lnpu.numeric.config import FMA_BUILDS
+from lnpu_sim.engine.files import accumulate, lane_order, terms_of
 from lnpu_sim.numeric.window import WindowModel
 
-__all__ = ["SLOT_FIELDS", "LineDrains", "LineLoads", "LineModel", "LineProgram", "accumulate", "terms_of"]
+__all__ = ["SLOT_FIELDS", "LineDrains", "LineLoads", "LineModel", "LineProgram"]
 
 Ints = NDArray[np.int64]
 
@@ -70,38 +71,6 @@ class LineProgram:
     drains: LineDrains
 
 
-def terms_of(model: WindowModel, dual: Ints, code: Ints, operand: Ints, scale: int, top: int) -> Ints:
-    """What inputs add to a lane, before anything is summed; the arrays are broadcast against each other."""
-    dual, code, operand = np.broadcast_arrays(dual, code, operand)
-    if operand.size == 0:
-        return np.zeros(operand.shape, np.int64)
-    # A dual slot is the model's lane 0, a single slot its single mode.
-    word = np.where(dual == 1, operand & 0xFFFF, operand)
-    return np.asarray(model.terms(dual, code, word, top, scale, 0).value[0], dtype=np.int64)
-
-
-def accumulate(terms: Ints, place: Ints, places: int, low: int, high: int) -> tuple[Ints, bool]:
-    """Saturating sums of terms by place, in order.
-
-    Args:
-        terms: [slots, lanes]. place: [slots], 0 to `places` - 1. low, high: range of a sum.
-
-    Returns:
-        int64 [places, lanes], and whether a sum saturated on the way.
-    """
-    sums, bounds = (np.zeros((places, terms.shape[1]), np.int64) for _ in range(2))
-    np.add.at(bounds, place, np.abs(terms))
-    if bounds.size == 0 or int(bounds.max()) <= high:
-        np.add.at(sums, place, terms)
-        return sums, False
-    saturated = False
-    for n, term in zip(place.tolist(), terms, strict=True):
-        total = sums[n] + term
-        sums[n] = np.clip(total, low, high)
-        saturated |= bool((sums[n] != total).any())
-    return sums, saturated
-
-
 def _uses(bank: Ints, ends: Ints, of_bank: Ints, before: bool) -> Ints:
     """Which use of `bank`: ends of that bank so far; with `before`, an end counts for its own beat."""
     use = np.zeros(len(bank), np.int64)
@@ -154,16 +123,16 @@ class LineModel:
             raise EngineError("a slot reads an operand that was not loaded")
         b = operands[operand_use, place]
 
-        dual, lane, code = (slots[name][work][:, None] for name in ("dual", "lane", "code"))
+        dual, lane, code = (slots[name][work] for name in ("dual", "lane", "code"))
         term = terms_of(self.window, dual, code, b, program.scale, program.top)
-        half = np.arange(config.lanes)[None, :] // config.pes
-        term = np.where((dual == 1) | (half == lane), term, 0)
+        half = np.arange(config.lanes) // config.pes
+        term[(dual == 0)[:, None] & (half != lane[:, None])] = 0
 
         drain_use = _uses(drains.bank, drains.last, drains.bank, before=False)
         all_uses = 1 + max(int(sum_use.max(initial=0)), int(drain_use.max(initial=0)))
         entry = sum_use * size[sum_file] + slots[sum_file][work]
-        entries = all_uses * size[sum_file]
-        sums, saturated = accumulate(term, entry, entries, self.window.low, self.window.high)
+        sums = np.zeros((all_uses * size[sum_file], config.lanes), np.int64)
+        saturated = accumulate(sums, entry, term, self.window)
         words = self.words(sums[drain_use * size[sum_file] + drains.address])
         kept = np.arange(config.groups)[None, :] <= drains.groups[:, None]
         drained: Ints = words[kept]
@@ -171,9 +140,6 @@ class LineModel:
 
     def words(self, sums: Ints) -> Ints:
         """Sums int64 [entries, lanes] as words of groups, int64 [entries, groups, row_lanes]."""
-        config = self.config
-        padded = np.zeros((len(sums), 2, config.groups * config.group), np.int64)
-        padded[:, :, : config.pes] = sums.reshape(len(sums), 2, config.pes)
-        by_group = padded.reshape(len(sums), 2, config.groups, config.group).transpose(0, 2, 1, 3)
-        words: Ints = np.ascontiguousarray(by_group).reshape(len(sums), config.groups, config.row_lanes)
-        return words
+        order = lane_order(self.config)
+        words: Ints = np.where(order < 0, 0, sums[:, order])
+        return words.reshape(len(sums), self.config.groups, self.config.row_lanes)
