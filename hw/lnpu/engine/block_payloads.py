@@ -35,7 +35,8 @@ def word_layout(config: EngineConfig) -> data.ArrayLayout:
 def lookup_layout(config: EngineConfig) -> data.StructLayout:
     """What the walker found, in order: the span of a block and its Tile address; or the constant-1 channel
     (`one`, as a block of one element without words), or a pixel without blocks (an empty span), or the end of
-    the walk (`end`). `last` ends a pixel; `line` is where the assignment table has it."""
+    the walk (`end`). `inside`: the tap belongs to the walk; else it is only counted. `last` ends a pixel;
+    `line` is where the assignment table has it."""
     return data.StructLayout(
         {
             "span": span_layout(config),
@@ -43,6 +44,7 @@ def lookup_layout(config: EngineConfig) -> data.StructLayout:
             "one": 1,
             "end": 1,
             "last": 1,
+            "inside": 1,
             "line": config.line_bits,
         }
     )

@@ -13,7 +13,7 @@ __all__ = ["Collector", "table_layout"]
 
 
 def table_layout(config: EngineConfig) -> data.StructLayout:
-    """Address in the assignment table: a pixel of the walk that dealt a Row bank."""
+    """Address in the assignment table: which one, and a pixel of the walk that dealt."""
     return data.StructLayout({"pixel": config.pixel_bits, "bank": 1})
 
 
@@ -87,6 +87,8 @@ class Collector(wiring.Component):
         step = Signal()
         ends = Signal()
         target = Signal(config.lines)
+        turned = Signal(range(2 * config.lines))
+        line = Signal(config.line_bits)
         m.d.comb += [
             claims.lines.eq(Mux(head.tile, head.lines, every)),
             claims.bank.eq(head.bank),
@@ -94,12 +96,14 @@ class Collector(wiring.Component):
             accept.eq(self.commands.valid & self.commands.ready),
             claims.claim.eq(accept & head.last),
             ends.eq(step & (number == command.count)),
-            target.eq(Mux(command.tile, command.lines, Const(1, config.lines) << self.table_line)),
+            turned.eq(self.table_line + command.turn),
+            line.eq(Mux(turned >= config.lines, turned - config.lines, turned)),
+            target.eq(Mux(command.tile, command.lines, Const(1, config.lines) << line)),
         ]
-        # The table answers one cycle later: it sees the number and bank of the next cycle.
+        # The table answers one cycle later: it sees the number of the next cycle.
         m.d.comb += [
             self.table_at.pixel.eq(Mux(accept, 0, number + step)),
-            self.table_at.bank.eq(Mux(accept, head.bank, command.bank)),
+            self.table_at.bank.eq(Mux(accept, head.table, command.table)),
         ]
         m.d.sync += number.eq(Mux(accept, 0, number + step))
         with m.If(accept):

@@ -1,6 +1,6 @@
 """Dealer: looks up every pixel's blocks, chooses a line for it, and gives the line its blocks."""
 
-from amaranth.hdl import Const, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -34,8 +34,9 @@ class Dealer(wiring.Component):
         blocks: `Out(stream(block_layout))` a line. idle: `In(lines)`: that line has issued all it was given.
         released: `In(2)` a line, pulses: the line has fetched everything of a bank that a walk frees;
         free: `Out(2)`, a pulse: all lines have.
-        table_at: `In(table_layout)`, table_line: `Out`, one cycle later: the line of a pixel of the last walk
-        with `replay` 0 on that Row bank. Its entries change only when another walk is dealt to the bank.
+        table_at: `In(table_layout)`, table_line: `Out`, one cycle later: the line of a pixel as the table has
+        it. drained: `In(2)`: a Row bank was drained (FP, BP): a walk deals anew only on a bank whose results
+        are out, so that the table lasts as long as it is needed.
         filling: `Out(1)`: the next walk waits for its X bank. looking: `Out(1)`: blocks are being looked up,
         and none waits for a line.
 
@@ -61,6 +62,7 @@ class Dealer(wiring.Component):
                 "free": Out(2),
                 "table_at": In(table_layout(config)),
                 "table_line": Out(config.line_bits),
+                "drained": In(2),
                 "filling": Out(1),
                 "looking": Out(1),
             }
@@ -88,6 +90,13 @@ class Dealer(wiring.Component):
             walker.span.eq(self.span),
             self.filling.eq(walker.idle & self.walks.valid & ~walker.walks.ready),
         ]
+        pending = Signal(2)  # Row banks with results
+        command = self.walks.payload
+        taken = self.walks.valid & self.walks.ready & command.last & ~self.shape.wg
+        m.d.sync += pending.eq(
+            (pending & ~self.drained) | (Cat(~command.row_bank, command.row_bank) & taken.replicate(2))
+        )
+        m.d.comb += walker.held.eq(~self.shape.wg & ~command.replay & pending.bit_select(command.row_bank, 1))
         line, dealt = self._give(m, walker)
         self._table(m, walker, line, dealt)
         self._release(m)
@@ -108,12 +117,16 @@ class Dealer(wiring.Component):
         # Only without run-ahead: a walk begins when all lines have issued the one before.
         barrier = config.policy is Policy.NONE
         hold = ~begun & ~entry.end & (self.idle != (1 << lines) - 1) if barrier else Const(0)
-        replayed = Const(1, lines) << entry.line
+        turned = Signal(range(2 * lines))
+        m.d.comb += turned.eq(entry.line + walk.turn)
+        found = Signal(config.line_bits)
+        m.d.comb += found.eq(Mux(turned >= lines, turned - lines, turned))
+        replayed = Const(1, lines) << found
         m.d.comb += [
             valid.eq(walker.o.valid & ~hold),
             line.eq(Mux(fresh, Mux(walk.replay, replayed, policy.choice), kept)),
             everyone.eq(entry.end | walk.all),
-            some.eq(entry.end | (entry.span.n8 != 0) | (entry.span.n16 != 0)),
+            some.eq(entry.end | (entry.inside & ((entry.span.n8 != 0) | (entry.span.n16 != 0)))),
             target.eq((line | everyone.replicate(lines)) & some.replicate(lines)),
             leave.eq(valid & taken.all()),
             dealt.eq(leave & entry.last),
@@ -143,7 +156,7 @@ class Dealer(wiring.Component):
             policy.dealt.eq(dealt),
             policy.over.eq(walker.done),
             policy.work.eq(entry.span.n8 + Mux(walk.both, wide, entry.span.n16)),
-            policy.give.eq(target & (leave & ~entry.end).replicate(lines)),
+            policy.give.eq(line & (leave & ~entry.end & ~walk.replay & ~walk.all).replicate(lines)),
         ]
 
         together = Signal()  # Row addresses count all pixels
@@ -183,7 +196,7 @@ class Dealer(wiring.Component):
             with m.If(line[n]):
                 m.d.comb += number.eq(n)
         m.d.comb += [
-            at.bank.eq(walk.row_bank),
+            at.bank.eq(walk.table),
             write.addr.eq(at),
             write.data.eq(number),
             write.en.eq(dealt & ~walk.replay & ~walk.all),

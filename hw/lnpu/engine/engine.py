@@ -36,11 +36,11 @@ class Engine(wiring.Component):
     Members:
         start: `In(1)`: begin a pass from any state; what was under way is forgotten.
         shape: `In(pass_layout)`, constant from `start` to the end of the pass.
-        walks: `In(stream(walk_command))`; fills: `In(stream(fill_command))`, words: `In(stream(word))`: rows of
-        the sparse input; loads: `In(stream(load_command))`, vectors: `In(stream(load_vector))`: the other
+        walks: `In(stream(walk_command))`; fills: `In(stream(fill_command))`, words: `In(stream(word))`: rows
+        of the sparse input; loads: `In(stream(load_command))`, vectors: `In(stream(load_vector))`: the other
         operand; drains: `In(stream(drain_command))`, o: `Out(stream(result_beat))`.
-        overflow: `Out(1)`, a sum saturated; full: `Out(1)`, an X bank overflowed; errors: `Out`, `Cause` bits of
-        malformed rows; all sticky until `start`. counts: `Out(counts_layout)`.
+        overflow: `Out(1)`, a sum saturated; full: `Out(1)`, an X bank overflowed; errors: `Out`, `Cause` bits
+        of malformed rows; all sticky until `start`. counts: `Out(counts_layout)`.
 
     Timing: `start` clears the accumulators in at most as many cycles as the larger file has words; commands
     may wait from then on.
@@ -95,6 +95,7 @@ class Engine(wiring.Component):
             dealer.span.eq(store.span),
             dealer.table_at.eq(collector.table_at),
             collector.table_line.eq(dealer.table_line),
+            dealer.drained.eq(collector.drained[0]),
             counters.start.eq(self.start),
             counters.drained.eq(self.o.valid & self.o.ready & self.o.payload.last),
             self.full.eq(store.full),

@@ -132,7 +132,9 @@ def walk_command(config: EngineConfig) -> data.StructLayout:
     Taps: `ky_first` to `ky_last`, `kx_first` to `kx_last`; tap (ky, kx) has the Tile addresses from
     `tile + ky * y_pitch + kx * x_pitch` (modulo the address range).
     `one`: issue the constant-1 channel, Tile address `one_tile`. `both`: lane 1 is used.
-    Dealing: `replay`: as in the last walk with `replay` 0 on this Row bank; `all`: each pixel to every line.
+    Dealing (FP, BP): `replay` 0: pixels are dealt by the work of all taps of the kernel, and noted in
+    assignment table `table`; 1: as noted there, `turn` lines further on. WG: dealt by the work of the walk's
+    own taps. `all`: each pixel to every line.
     Row addresses: from `row` in steps of `row_step`, counted for each line alone (FP, BP) or for all pixels
     (WG); `capacity`: pixels that fit into one line (FP, BP).
     `x_bank`; `x_free`: not needed any more. `tile_bank`, `row_bank`, `release`, `last`: as in `mark_layout`.
@@ -159,6 +161,8 @@ def walk_command(config: EngineConfig) -> data.StructLayout:
             "one_tile": config.tile_bits,
             "both": 1,
             "replay": 1,
+            "table": 1,
+            "turn": config.line_bits,
             "all": 1,
             "row": config.row_bits,
             "row_step": config.row_bits,
@@ -232,8 +236,8 @@ def load_command(config: EngineConfig) -> data.StructLayout:
 def drain_command(config: EngineConfig) -> data.StructLayout:
     """Results of one accumulator bank.
 
-    Row (FP, BP): `count` + 1 pixels in order, from where they were dealt to, `groups` + 1 words each, from
-    address `first` in steps of `step`, counted for each line alone.
+    Row (FP, BP): `count` + 1 pixels in order, from where they were dealt to (`table`, `turn`: as in the
+    walks), `groups` + 1 words each, from address `first` in steps of `step`, counted for each line alone.
     Tile (WG, `tile`): `count` + 1 entries from `first` (bank included), `groups` + 1 words each; the sum of
     the lines in `lines`. Lines that are not in `lines` keep theirs: a later command drains them.
     `last`: the bank is empty behind it.
@@ -245,6 +249,8 @@ def drain_command(config: EngineConfig) -> data.StructLayout:
             "first": max(config.tile_bits, config.row_bits),
             "step": config.row_bits,
             "count": max(config.tile_bits, config.pixel_bits),
+            "table": 1,
+            "turn": config.line_bits,
             "groups": max(1, (config.groups - 1).bit_length()),
             "lines": config.lines,
             "last": 1,

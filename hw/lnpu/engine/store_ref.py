@@ -17,17 +17,22 @@ from lnpu.engine.payloads import UNIT_BITS, fill_command, span_layout
 class XStore(wiring.Component):
     def __init__(self, config):
         self.config = config
-        super().__init__({
-            "clear": In(1),
-            "fills": In(stream.Signature(fill_command(config))),
-            "words": In(stream.Signature(word())),
-            "filled": Out(2), "claim": In(2), "free": In(2),
-            "look": In(stream.Signature(look_layout(config))),
-            "span": Out(span_layout(config)),
-            "fetch": In(stream.Signature(fetch_layout(config))).array(config.lines),
-            "data": Out(word_layout(config)),
-            "errors": Out(CAUSE_BITS), "full": Out(1),
-        })
+        super().__init__(
+            {
+                "clear": In(1),
+                "fills": In(stream.Signature(fill_command(config))),
+                "words": In(stream.Signature(word())),
+                "filled": Out(2),
+                "claim": In(2),
+                "free": In(2),
+                "look": In(stream.Signature(look_layout(config))),
+                "span": Out(span_layout(config)),
+                "fetch": In(stream.Signature(fetch_layout(config))).array(config.lines),
+                "data": Out(word_layout(config)),
+                "errors": Out(CAUSE_BITS),
+                "full": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         outer = Module()
@@ -45,7 +50,12 @@ class XStore(wiring.Component):
         sw, sr = spans.write_port(), spans.read_port()
         mw, mr = mem.write_port(), mem.read_port()
         # reads
-        m.d.comb += [self.look.ready.eq(1), sr.en.eq(1), sr.addr.eq(Cat(self.look.payload.block, self.look.payload.bank)), self.span.eq(sr.data)]
+        m.d.comb += [
+            self.look.ready.eq(1),
+            sr.en.eq(1),
+            sr.addr.eq(Cat(self.look.payload.block, self.look.payload.bank)),
+            self.span.eq(sr.data),
+        ]
         turn = Signal(range(c.lines))
         grant = Signal(range(c.lines))
         for k in reversed(range(c.lines)):
@@ -129,7 +139,14 @@ class XStore(wiring.Component):
                 with m.Else():
                     m.d.comb += sreq.eq(1)
                     with m.If(sgnt):
-                        m.d.sync += [ending.eq(0), base.eq(base + 1), left.eq(left - 1), n8.eq(0), n16.eq(0), blockover.eq(0)]
+                        m.d.sync += [
+                            ending.eq(0),
+                            base.eq(base + 1),
+                            left.eq(left - 1),
+                            n8.eq(0),
+                            n16.eq(0),
+                            blockover.eq(0),
+                        ]
                         with m.If(blockover):
                             m.d.sync += wp.eq(blockstart)
                         with m.Else():
@@ -147,9 +164,9 @@ class XStore(wiring.Component):
                     with m.If(b.entry):
                         for u in range(c.units):
                             with m.If(pos == u):
-                                m.d.sync += reg[u * 14:u * 14 + 14].eq(Cat(b.index, b.value[:8]))
+                                m.d.sync += reg[u * 14 : u * 14 + 14].eq(Cat(b.index, b.value[:8]))
                             with m.If(b.wide & (pos + 1 == u)):
-                                m.d.sync += reg[u * 14:u * 14 + 14].eq(Cat(b.index ^ b.index, b.value[8:]))
+                                m.d.sync += reg[u * 14 : u * 14 + 14].eq(Cat(b.index ^ b.index, b.value[8:]))
                         m.d.sync += unit.eq(pos + 1 + b.wide)
                         m.d.sync += [n8.eq(n8 + ~b.wide), n16.eq(n16 + b.wide)]
                     with m.If(b.last):
@@ -159,7 +176,11 @@ class XStore(wiring.Component):
             finished_rows.append(done)
             wordreqs.append((wreq, wgnt, Cat((wp + d * region)[:wbits], bank), reg, wp < region))
             sp = Signal(span_layout(c), name=f"sp{d}")
-            m.d.comb += [sp.start.eq(blockstart + d * region), sp.n8.eq(Mux(blockover, 0, n8)), sp.n16.eq(Mux(blockover, 0, n16))]
+            m.d.comb += [
+                sp.start.eq(blockstart + d * region),
+                sp.n8.eq(Mux(blockover, 0, n8)),
+                sp.n16.eq(Mux(blockover, 0, n16)),
+            ]
             spanreqs.append((sreq, sgnt, Cat(base, bank), sp))
             with m.If(fire & starting):
                 pass
@@ -203,7 +224,10 @@ class XStore(wiring.Component):
             for *_, r in busys:
                 m.d.comb += r.eq(1)
         setbits = Mux(fin, Mux(fillbank, 0b10, 0b01), 0)
-        m.d.sync += [filled.eq((filled | setbits) & ~self.free), claimed.eq((claimed | self.claim) & ~self.free)]
+        m.d.sync += [
+            filled.eq((filled | setbits) & ~self.free),
+            claimed.eq((claimed | self.claim) & ~self.free),
+        ]
         allerr = 0
         for dec, _ in decs:
             allerr = allerr | dec.errors

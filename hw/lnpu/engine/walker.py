@@ -28,8 +28,9 @@ class Walker(wiring.Component):
 
     Members:
         shape: `In(pass_layout)`, constant in a pass.
-        walks: `In(stream(walk_command))`, one is taken when the one before is `done` and its X bank `filled`;
-        filled: `In(2)`; claim: `Out(2)`, a pulse: the last walk on that bank was taken.
+        walks: `In(stream(walk_command))`, one is taken when the one before is `done`, its X bank `filled`
+        (`In(2)`), and it is not `held` (`In(1)`); claim: `Out(2)`, a pulse: the last walk on that bank was
+        taken.
         walk: `Out(walk_command)`, of all lookups in `o`. loaded: `Out(1)`: its first cycle. done: `In(1)`:
         its end was taken from `o`. idle: `Out(1)`: there is none.
         look: `Out(stream(look_layout))`, span: `In(span_layout)`, the answer one cycle after a request was
@@ -49,6 +50,7 @@ class Walker(wiring.Component):
                 "shape": In(pass_layout(config)),
                 "walks": In(stream.Signature(walk_command(config))),
                 "filled": In(2),
+                "held": In(1),
                 "claim": Out(2),
                 "walk": Out(walk_command(config)),
                 "loaded": Out(1),
@@ -70,7 +72,7 @@ class Walker(wiring.Component):
         load = Signal()
         m.d.comb += [
             self.walk.eq(walk),
-            self.walks.ready.eq(~busy & self.filled.bit_select(command.x_bank, 1)),
+            self.walks.ready.eq(~busy & ~self.held & self.filled.bit_select(command.x_bank, 1)),
             load.eq(self.walks.valid & self.walks.ready),
             self.claim.eq(Cat(~command.x_bank, command.x_bank) & (load & command.x_free).replicate(2)),
         ]
@@ -88,7 +90,13 @@ class Walker(wiring.Component):
 
     def _taps(self, m, load, now, room, step):
         """Tap after tap of the present pixel: the lookup `now` is made when `step`, if there is `room`."""
-        config, shape, walk = self.config, self.shape, self.walk
+        config, shape = self.config, self.shape
+        # A walk that deals counts the work of the whole kernel, not only of its rectangle.
+        walk = Signal.like(self.walk, name="extent")
+        m.d.comb += walk.eq(self.walk)
+        with m.If(~shape.wg & ~self.walk.replay & ~self.walk.all):
+            for axis in "yx":
+                m.d.comb += [walk[f"k{axis}_first"].eq(0), walk[f"k{axis}_last"].eq(shape.kernel_last)]
         m.submodules.column = column = ColumnStep(config)
         m.submodules.row = row = RowStep(config)
         for unit in (column, row):
@@ -134,7 +142,7 @@ class Walker(wiring.Component):
             ready.eq(column.ready & row.ready),
             column.take.eq(fetch),
             row.take.eq(fetch & column.ends),
-            self.table_at.bank.eq(walk.row_bank),
+            self.table_at.bank.eq(walk.table),
             self.table_at.pixel.eq(number),
             self.table_read.eq(fetch),
         ]
@@ -198,6 +206,15 @@ class Walker(wiring.Component):
             entry.one.eq(was.one),
             entry.end.eq(was.end),
             entry.last.eq(was.last),
+            entry.inside.eq(
+                was.one
+                | (
+                    (was.ky >= walk.ky_first)
+                    & (was.ky <= walk.ky_last)
+                    & (was.kx >= walk.kx_first)
+                    & (was.kx <= walk.kx_last)
+                )
+            ),
             entry.line.eq(line),
             entry.tile.eq(Mux(was.one, walk.one_tile, tile)),
             queue.w_data.eq(entry),

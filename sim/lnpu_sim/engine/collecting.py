@@ -40,7 +40,7 @@ def collect(
     """Run drain commands.
 
     Args:
-        drains: fields of `drain_command`, [commands]. table: [2, pixels], line of each pixel of a Row bank.
+        drains: fields of `drain_command`, [commands]. table: [2, pixels], line of each pixel.
         read: (line, address, group) to the group's lanes.
     """
     every = (1 << config.lines) - 1
@@ -56,7 +56,7 @@ def collect(
             if command["tile"]:
                 asked = [line for line in range(config.lines) if command["lines"] >> line & 1]
             else:
-                asked = [int(table[command["bank"], n])]
+                asked = [(int(table[command["table"], n]) + command["turn"]) % config.lines]
             for line in asked:
                 requests[line].append((address[line], command["groups"]))
             for group in range(command["groups"] + 1):

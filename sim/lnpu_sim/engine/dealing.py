@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lnpu.engine.config import EngineConfig
 from lnpu_sim.engine.balance import deal, rank
-from lnpu_sim.engine.lookups import ONE, lookups
+from lnpu_sim.engine.lookups import ONE, Lookups, lookups
 
 __all__ = ["SLOT", "Blocks", "DealingModel", "DealtWalk"]
 
@@ -69,16 +69,13 @@ class DealingModel:
         Args:
             walk: fields of `walk_command`. blocks: its X bank.
         """
-        config, one_wide = self.config, self.constants["one_wide"]
+        config = self.config
         found = lookups(self.constants, dict(walk), config)
         is_one = found.block == ONE
-        n8 = np.where(is_one, 1 - one_wide, blocks.n8[found.block])
-        n16 = np.where(is_one, one_wide, blocks.n16[found.block])
+        n8, n16, work = self._counts(walk, found, blocks)
         halves = 2 if walk["both"] else 1
         count = n8 + halves * n16
-        pixels = walk["pixels"] + 1
-        work = np.bincount(found.pixel, weights=count, minlength=pixels).astype(np.int64)
-        lines, row = self._deal(walk, work)
+        lines, row = self._deal(walk, self._weights(walk, blocks, work))
 
         # Slot `inside` of its lookup: fp8 elements, then the halves of fp16 elements.
         lookup = np.repeat(np.arange(len(count)), count)
@@ -109,19 +106,34 @@ class DealingModel:
         self.walks += 1
         return DealtWalk(lines, work, [slots[(owner == n) | (owner < 0)] for n in range(config.lines)])
 
+    def _counts(self, walk: Mapping[str, int], found: Lookups, blocks: Blocks) -> tuple[Ints, Ints, Ints]:
+        """fp8 and fp16 elements of each lookup, and the slots of each pixel."""
+        one_wide, halves = self.constants["one_wide"], 2 if walk["both"] else 1
+        is_one = found.block == ONE
+        n8 = np.where(is_one, 1 - one_wide, blocks.n8[found.block])
+        n16 = np.where(is_one, one_wide, blocks.n16[found.block])
+        work = np.bincount(found.pixel, weights=n8 + halves * n16, minlength=walk["pixels"] + 1)
+        return n8, n16, work.astype(np.int64)
+
+    def _weights(self, walk: Mapping[str, int], blocks: Blocks, work: Ints) -> Ints:
+        """What pixels are dealt by: the work of all taps where the assignment is replayed later."""
+        if self.constants["wg"] or walk["replay"] or walk["all"]:
+            return work
+        last = self.constants["kernel_last"]
+        whole = {**walk, "ky_first": 0, "ky_last": last, "kx_first": 0, "kx_last": last}
+        return self._counts(walk, lookups(self.constants, whole, self.config), blocks)[2]
+
     def _deal(self, walk: Mapping[str, int], work: Ints) -> tuple[Ints, Ints]:
         """Line and Row address of each pixel."""
         wg = self.constants["wg"]
         if walk["all"]:
             lines = np.full(len(work), -1)
-            self.time += work.sum()
+        elif walk["replay"]:
+            lines = (self.table[walk["table"]][: len(work)] + walk["turn"]) % self.config.lines
         else:
-            if walk["replay"]:
-                lines = self.table[walk["row_bank"]][: len(work)]
-            else:
-                capacity = len(work) if wg else walk["capacity"]
-                lines = deal(self.config, self.walks, work, capacity, self.time)
-                self.table[walk["row_bank"]] = lines
+            capacity = len(work) if wg else walk["capacity"]
+            lines = deal(self.config, self.walks, work, capacity, self.time)
+            self.table[walk["table"]] = lines
             np.add.at(self.time, lines, work)
         counter = np.arange(len(work)) if wg or walk["all"] else rank(lines)
         return lines, walk["row"] + counter * walk["row_step"]

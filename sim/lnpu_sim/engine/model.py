@@ -220,7 +220,8 @@ class _Run:
         return kept.reshape(-1, self.config.row_lanes)
 
     def _drain_row(self, command: dict[str, int]) -> Ints:
-        lines = self.dealing.table[command["bank"]][: command["count"] + 1]
+        noted = self.dealing.table[command["table"]][: command["count"] + 1]
+        lines = (noted + command["turn"]) % self.config.lines
         place = command["first"] + rank(lines) * command["step"]
         words = self._words(self.sums[lines, place], command)
         self.sums[lines, place] = 0

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnpu.codec.config import BLOCK
-from lnpu.engine.config import EngineConfig, EngineError, Pass
+from lnpu.engine.config import EngineConfig, EngineError, Pass, Policy
 from lnpu_sim.codec.tensor import EncodedTensor
 from lnpu_sim.engine.layer import Layer, constant_one
 from lnpu_sim.engine.operands import Operands
@@ -152,6 +152,7 @@ class _Builder:
         self.sessions = 0
         self.filled: tuple[int, int] | None = None
         self.x_banks = 0
+        self.dealt = -1
 
     def lanes_used(self, block: int) -> int:
         """Lanes of a lane block that stand for channels."""
@@ -212,7 +213,8 @@ class _Builder:
                 "one": int(part.one),
                 "one_tile": entry + len(part.taps) * length if part.one else 0,
                 "both": int(max(map(self.lanes_used, walk.blocks)) > config.pes),
-                "replay": int(not self.wg and not walk.first),
+                "replay": int(not self.wg and walk.tile == self.dealt),
+                **self._assignment(walk),
                 "all": int(walk.all),
                 "row": row if self.wg else first_row,
                 "row_step": config.operand_words if self.wg else step,
@@ -225,6 +227,7 @@ class _Builder:
                 "last": int(walk.last),
             }
         )
+        self.dealt = walk.tile
         if self.wg:
             self.operands.rows(tile, walk.blocks, row_bank, row)
         else:
@@ -235,6 +238,13 @@ class _Builder:
                 self._drain_tile(walk, tile_bank, entry, length)
             else:
                 self._drain_row(walk, tile, row_bank, row, step)
+
+    def _assignment(self, walk: Walk) -> dict[str, int]:
+        """Where a pixel's line is noted, and how far the group's lines are turned: what the dealing leaves
+        uneven goes round."""
+        turning = self.config.policy is not Policy.NONE and not self.wg
+        turn = walk.group[0] // self.shared % self.config.lines if turning else 0
+        return {"table": 0 if self.wg else walk.tile & 1, "turn": turn}
 
     def _first_pixel(self, tile: PixelTile) -> dict[str, int]:
         """The fields of a walk's first pixel."""
@@ -270,7 +280,8 @@ class _Builder:
         for place, block in enumerate(walk.group):
             last = int(place == len(walk.group) - 1)
             first = row + place * self.config.groups
-            words = self._drain(bank, 0, every, last, block, first=first, step=step, count=tile.pixels - 1)
+            place_of = {"first": first, "step": step, "count": tile.pixels - 1, **self._assignment(walk)}
+            words = self._drain(bank, 0, every, last, block, **place_of)
             pixels = np.arange(tile.start, tile.stop)
             self._place(pixels, np.zeros_like(pixels), block, words)
 
@@ -282,7 +293,9 @@ class _Builder:
             taps, channels = np.append(taps, 0), np.append(channels, -1)
         for line, block in enumerate(walk.blocks):
             lines = 1 << line if walk.all else (1 << self.config.lines) - 1
-            words = self._drain(bank, 1, lines, 1, block, first=entry, step=0, count=len(taps) - 1)
+            words = self._drain(
+                bank, 1, lines, 1, block, first=entry, step=0, count=len(taps) - 1, table=0, turn=0
+            )
             self._place(taps, channels, block, words)
 
     def _place(self, a: Ints, b: Ints, block: int, words: Ints) -> None:
