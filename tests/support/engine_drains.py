@@ -177,7 +177,8 @@ def compiled_collector(config):
 
 
 def command(**fields):
-    empty = dict.fromkeys(("tile", "bank", "first", "step", "count", "groups", "lines", "last"), 0)
+    names = ("tile", "bank", "first", "step", "count", "table", "turn", "groups", "lines", "last")
+    empty = dict.fromkeys(names, 0)
     return {**empty, **fields}
 
 
@@ -199,6 +200,8 @@ def row_drains(config, banks, rng, size=None, groups=None, blocks=None):
                 first=(bank * config.row_entries + block) * config.groups,
                 step=blocks_here * config.groups,
                 count=pixels - 1,
+                table=int(rng.integers(0, 2)),
+                turn=int(rng.integers(0, config.lines)),
                 groups=int(rng.integers(0, config.groups)) if groups is None else groups - 1,
                 lines=int(rng.integers(0, 1 << config.lines)),  # does not matter
                 last=int(block == blocks_here - 1),

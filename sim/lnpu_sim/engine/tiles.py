@@ -24,11 +24,6 @@ class Rectangle:
     kx_last: int
     one: bool
 
-    def off_centre(self, kernel: int) -> int:
-        """Distance of the middle from the kernel's, in half taps."""
-        last = kernel - 1
-        return abs(self.ky_first + self.ky_last - last) + abs(self.kx_first + self.kx_last - last)
-
     @property
     def taps(self) -> list[tuple[int, int]]:
         """(ky, kx) in the order of Tile addresses."""
@@ -74,8 +69,6 @@ def rectangles(kernel: int, length: int, entries: int, one: bool) -> list[Rectan
         for y in range(0, kernel, rows)
         for part in parts
     ]
-    # The middle first: it says most about a pixel's work, and its walk deals the pixels.
-    found.sort(key=lambda part: part.off_centre(kernel))
     return [replace(found[0], one=one), *found[1:]]
 
 
