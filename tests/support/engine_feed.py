@@ -33,8 +33,9 @@ FEED_CONFIGS = {
 class FeedRig(wiring.Component):
     """Dealer, feeds, and RAM in place of the X buffer: a fill shows a page of it as a bank.
 
-    `spans`, `words` write the RAM. `slow`: every other request of a span or word is turned down. `lost`, a
-    line: cycles between two slots of a walk in which none was offered; `frees`: banks freed.
+    `spans`, `words` write the RAM. `slow`: every other request of a span or word is turned down. `held`: Row
+    banks that are not drained. `lost`, a line: cycles between two slots of a walk in which none was offered;
+    `frees`: banks freed.
     """
 
     def __init__(self, config):
@@ -47,6 +48,7 @@ class FeedRig(wiring.Component):
             {
                 "start": In(1),
                 "slow": In(1),
+                "held": In(2),
                 "shape": In(pass_layout(config)),
                 "walks": In(stream.Signature(walk_command(config))),
                 "fills": In(stream.Signature(fill)),
@@ -76,6 +78,7 @@ class FeedRig(wiring.Component):
             dealer.walks.valid.eq(self.walks.valid),
             self.walks.ready.eq(dealer.walks.ready),
             dealer.table_at.eq(self.table_at),
+            dealer.drained.eq(~self.held),
             self.table_line.eq(dealer.table_line),
         ]
         filled, used, pages = Signal(2), Signal(2), Array([Signal(2), Signal(2)])
@@ -192,7 +195,7 @@ def prepare(unit, constants, slow=False):
     for port in unit.ports:
         if port.endswith("_valid") and not unit.ports[port].output:
             unit[port] = 0
-    unit["slow"] = int(slow)
+    unit["slow"], unit["held"] = int(slow), 0
     for name, value in constants.items():
         unit[f"shape_{name}"] = value
     unit["start"] = 1

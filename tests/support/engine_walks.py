@@ -90,18 +90,18 @@ def random_walks(config, rng, kind, constants, shape, images, count, whole=False
     dealt = [None, None]
     for _ in range(count):
         all_ = int(kind is Pass.WG and rng.random() < 0.5)
-        row_bank = int(rng.integers(2))
+        row_bank, table = (int(bank) for bank in rng.integers(0, 2, 2))
         capacity = int(rng.integers(2, config.row_entries + 1))
         most = min(config.tile_pixels if kind is Pass.WG else config.lines * capacity, total)
         start = int(rng.integers(total))
         pixels = int(rng.integers(1, min(most, total - start) + 1))
         if whole:
             start, pixels = 0, min(most, total)
-        replay = int(kind is not Pass.WG and dealt[row_bank] is not None and rng.random() < 0.5)
+        replay = int(kind is not Pass.WG and dealt[table] is not None and rng.random() < 0.5)
         if replay:
-            start, pixels, capacity = dealt[row_bank]
+            start, pixels, capacity = dealt[table]
         elif kind is not Pass.WG:
-            dealt[row_bank] = start, pixels, capacity
+            dealt[table] = start, pixels, capacity
         image, rest = divmod(start, rows * columns)
         y, x = divmod(rest, columns)
         ys, xs = shape.valid_taps(kind, shape.height, y), shape.valid_taps(kind, shape.width, x)
@@ -135,6 +135,8 @@ def random_walks(config, rng, kind, constants, shape, images, count, whole=False
                 "one_tile": int(rng.integers(tile_mask + 1)),
                 "both": int(rng.integers(2)),
                 "replay": replay,
+                "table": table,
+                "turn": int(rng.integers(config.lines)),
                 "all": all_,
                 "row": int(rng.integers(row_mask + 1)),
                 "row_step": int(rng.integers(row_mask + 1)),
@@ -178,13 +180,13 @@ def random_case(config, seed, kind, count=4, **blocks):
 
 
 def dense_case(config, kernel=1, count=4, pixels=196, capacity=64, **blocks):
-    """Walks over an image of 14 x 14 pixels, one kernel row each, without empty blocks."""
+    """Walks over an image of 14 x 14 pixels, without empty blocks; every walk deals."""
     rng = np.random.default_rng(1)
     pages = [random_blocks(config, rng, empty=0, **blocks) for _ in range(PAGES)]
     shape = Convolution(14, 14, 1, 1, kernel, 1, kernel // 2)
     constants, shape, _ = random_pass(config, rng, Pass.FP, shape, 1)
     walks, numbers, fills = random_walks(config, rng, Pass.FP, constants, shape, 1, count, whole=True)
     for walk in walks:
-        walk |= {"pixels": pixels - 1, "capacity": capacity, "both": 1, "one": 0, "replay": 0, "ky_last": 0}
+        walk |= {"pixels": pixels - 1, "capacity": capacity, "both": 1, "one": 0, "replay": 0}
     want, dealt = expected(config, constants, walks, [pages[n][0] for n in numbers])
     return pages, (constants, walks, fills, want), dealt
