@@ -9,7 +9,7 @@ from lnpu.engine.block_payloads import look_layout, lookup_layout
 from lnpu.engine.collector import table_layout
 from lnpu.engine.config import EngineConfig
 from lnpu.engine.payloads import PIXEL_BITS, TAP_BITS, pass_layout, span_layout, walk_command
-from lnpu.engine.stepper import AT, ColumnStep, RowStep
+from lnpu.engine.stepper import AT, ColumnStep, RowStep, shifted
 
 __all__ = ["Walker"]
 
@@ -165,7 +165,7 @@ class Walker(wiring.Component):
                     x_at.eq(first_x),
                     ky.eq(next_ky),
                     y_at.eq(y_at + Mux(shape.backward, -1, 1)),
-                    block.eq(Mux(shape.backward, block - width, block + width)),
+                    block.eq(shifted(block, width, shape.backward)),
                 ]
             with m.Else():
                 m.d.sync += [kx.eq(next_kx), x_at.eq(x_at + Mux(shape.backward, -1, 1))]
@@ -199,7 +199,8 @@ class Walker(wiring.Component):
         m.d.sync += asked.eq(step)
         with m.If(step):
             m.d.sync += [was.eq(now), line.eq(self.table_line)]
-        tile = walk.tile + was.ky * walk.y_pitch + was.kx * walk.x_pitch
+        # Taps that lead to blocks are at most 6.
+        tile = walk.tile + was.ky[:3] * walk.y_pitch + was.kx[:3] * walk.x_pitch
         m.d.comb += [
             # One may be under way.
             room.eq(queue.w_level < DEPTH - 1),
