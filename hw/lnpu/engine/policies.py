@@ -74,7 +74,7 @@ class Dynamic(wiring.Component):
 
     Members:
         open, dealt, over, choice: as in `Rotation`. give: `In(lines)`: lines that are given a block of
-        `work` slots.
+        `work` slots. A pixel counts as one slot more, so that pixels without work are spread as well.
 
     Timing: `choice` is combinational in `open`; work counts from the next cycle on.
     """
@@ -89,7 +89,7 @@ class Dynamic(wiring.Component):
         times = [Signal(TIME_BITS, name=f"time{n}") for n in range(lines)]
         for n, time in enumerate(times):
             with m.If(self.give[n]):
-                m.d.sync += time.eq(time + self.work)
+                m.d.sync += time.eq(time + self.work + self.dealt)
         beaten = [[] for _ in range(lines)]
         for low in range(lines):
             for high in range(low + 1, lines):

@@ -34,7 +34,7 @@ def deal(config: EngineConfig, number: int, work: Ints, capacity: int, time: Int
             while dealt[line] >= capacity:
                 line = (line + 1) % count
         dealt[line] += 1
-        times[line] += slots
+        times[line] += slots + 1  # pixels without work are spread as well
         found[pixel] = line
     return found
 

@@ -134,6 +134,6 @@ class DealingModel:
             capacity = len(work) if wg else walk["capacity"]
             lines = deal(self.config, self.walks, work, capacity, self.time)
             self.table[walk["table"]] = lines
-            np.add.at(self.time, lines, work)
+            np.add.at(self.time, lines, work + 1)
         counter = np.arange(len(work)) if wg or walk["all"] else rank(lines)
         return lines, walk["row"] + counter * walk["row_step"]
