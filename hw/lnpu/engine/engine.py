@@ -22,7 +22,7 @@ from lnpu.engine.payloads import (
     result_beat,
     walk_command,
 )
-from lnpu.engine.store_ref import XStore
+from lnpu.engine.store import XStore
 
 __all__ = ["Engine"]
 
