@@ -1,7 +1,7 @@
 """Signatures of AXI4 and AXI4-Lite ports (AMBA AXI, ARM IHI 0022), seen from the manager.
 
-A component with a member `m_axi` of such a signature exports as `m_axi_awaddr` and so on. There are no ID
-ports: all transactions of a port have the same ID, so that responses come in the order of requests.
+A component with a member `m_axi` of such a signature exports as `m_axi_awaddr` and so on. All
+transactions of a port have ID 0, so that responses come in the order of requests.
 """
 
 import enum
@@ -28,6 +28,8 @@ ADDRESS_BITS = 32
 DATA_BITS = 64
 """Bits of a word on AXI4 ports."""
 WORD_BYTES = DATA_BITS // 8
+ID_BITS = 1
+"""Bits of IDs, which are 0: agents and interconnects want the ports."""
 PAGE_BYTES = 4096
 """No burst crosses a multiple of this (section A3.4.1)."""
 MAX_WORDS = 1 << 20
@@ -63,6 +65,7 @@ def check_burst(burst: int) -> None:
 
 def _request(prefix: str) -> dict[str, wiring.Member]:
     return {
+        f"{prefix}id": Out(ID_BITS),
         f"{prefix}addr": Out(ADDRESS_BITS),
         f"{prefix}len": Out(8),
         f"{prefix}size": Out(3),
@@ -77,6 +80,7 @@ def _request(prefix: str) -> dict[str, wiring.Member]:
 def _read() -> dict[str, wiring.Member]:
     return {
         **_request("ar"),
+        "rid": In(ID_BITS),
         "rdata": In(DATA_BITS),
         "rresp": In(2),
         "rlast": In(1),
@@ -93,6 +97,7 @@ def _write() -> dict[str, wiring.Member]:
         "wlast": Out(1),
         "wvalid": Out(1),
         "wready": In(1),
+        "bid": In(ID_BITS),
         "bresp": In(2),
         "bvalid": In(1),
         "bready": Out(1),
