@@ -9,7 +9,7 @@ def hostile(verilog):
         writes = re.findall(rf"if \((.*)\)\n *{name}\[(.*?)\](?:\[[^]]*\])? <= ", verilog)
         assert writes, f"{name} is never written"
         verilog, reads = re.subn(
-            rf"<= ({name}\[(\w+(?:\[[^]]*\])?)\]);",
+            rf"<= ({name}\[(\w+(?:\[[^]]*\])?|\{{[^}}]*\}})\]);",
             lambda read, writes=writes: "<= {1} ? ~{0} : {0};".format(
                 read[1], "||".join(f"({enable} && {at} == {read[2]})" for enable, at in writes)
             ),

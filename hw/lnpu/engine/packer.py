@@ -102,7 +102,12 @@ class Packer(wiring.Component):
         store = Signal()
         m.d.comb += store.eq(take & item.element)
         with m.If(take):
-            m.d.sync += [at.block.eq(item.block), at.bank.eq(item.bank), bad.eq(item.bad), span.eq(item.block_end)]
+            m.d.sync += [
+                at.block.eq(item.block),
+                at.bank.eq(item.bank),
+                bad.eq(item.bad),
+                span.eq(item.block_end),
+            ]
             m.d.sync += word.eq(item.element & ((next_unit == config.units) | item.block_end))
             with m.If(item.element):
                 m.d.sync += unit.eq(Mux(next_unit == config.units, 0, next_unit))

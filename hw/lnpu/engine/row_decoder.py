@@ -67,7 +67,11 @@ class RowDecoder(wiring.Component):
         with m.Switch(step.k):
             for k in (1, 2, 4, 6):
                 with m.Case(k):
-                    m.d.comb += [run.eq(step.bits[:k]), code.eq(step.bits[k:]), longest.eq(step.bits[:k].all())]
+                    m.d.comb += [
+                        run.eq(step.bits[:k]),
+                        code.eq(step.bits[k:]),
+                        longest.eq(step.bits[:k].all()),
+                    ]
         escape, reserved = Signal(), Signal()
         exponent = code[10:15]
         m.d.comb += [

@@ -141,7 +141,9 @@ class XStore(wiring.Component):
         m.submodules.spans = spans = Memory(
             shape=span_layout(config), depth=2 << config.block_bits, init=[], attrs=NO_CHECK
         )
-        m.submodules.store = store = Memory(shape=word_layout(config), depth=2 * config.words, init=[], attrs=NO_CHECK)
+        m.submodules.store = store = Memory(
+            shape=word_layout(config), depth=2 * config.words, init=[], attrs=NO_CHECK
+        )
 
         m.submodules.writers = writers = Turns(len(packers))
         span_write, word_write = spans.write_port(), store.write_port()
