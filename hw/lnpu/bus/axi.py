@@ -49,7 +49,7 @@ def command_layout() -> data.StructLayout:
     """What a DMA shall move.
 
     Fields: `address`: of the first byte, multiple of 8 (the low three bits are ignored). `words`: of 64 bits,
-    1 to 2^20 (0 is not allowed and moves 2^20).
+    1 to 2^20; a command of 0 words is taken and does nothing: no word, no `last`, not counted as done.
     """
     return data.StructLayout({"address": ADDRESS_BITS, "words": MAX_WORDS.bit_length()})
 

@@ -17,8 +17,8 @@ def word_layout() -> data.StructLayout:
 
 
 def constants(port, prefix: str) -> list:
-    """What never changes on a request channel `ar` or `aw`: ID 0, 8 bytes a beat, INCR, modifiable and bufferable,
-    unprivileged secure data access."""
+    """What never changes on a request channel `ar` or `aw`: ID 0, 8 bytes a beat, INCR, modifiable
+    and bufferable, unprivileged secure data access."""
     fixed = {"id": 0, "size": 3, "burst": 1, "cache": 0b0011, "prot": 0}
     return [getattr(port, f"{prefix}{name}").eq(value) for name, value in fixed.items()]
 

@@ -50,8 +50,9 @@ class Splitter(wiring.Component):
         low_in = command.address[3 : 3 + bits]
         high = Signal(ADDRESS_BITS - 3 - bits, reset_less=True)
         low = Signal(bits, reset_less=True)
-        # From the start of the first aligned burst to the last word: at most 2^20 - 1 + burst - 1 < 2^21.
-        end = Signal(len(command.words), reset_less=True)
+        # From the start of the first aligned burst to the last word; one bit more than `words`, so that no
+        # value of `words` makes a burst that crosses its boundary.
+        end = Signal(len(command.words) + 1, reset_less=True)
         active = Signal()
         final = Signal()
         m.d.comb += [final.eq(end[bits:] == 0), self.busy.eq(active | self.o.valid)]
@@ -77,7 +78,7 @@ class Splitter(wiring.Component):
             m.d.sync += [
                 Cat(low, high).eq(command.address[3:]),
                 end.eq(command.words + (low_in - 1)),
-                active.eq(1),
+                active.eq(command.words != 0),
             ]
         with m.If(self.clear):
             m.d.sync += [active.eq(0), self.o.valid.eq(0)]
