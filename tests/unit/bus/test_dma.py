@@ -79,6 +79,21 @@ def test_reads_at_full_speed():
     run(dut, memory, source, sink, side="reads")
 
 
+def test_command_without_words_does_nothing():
+    dut = ReadDma()
+    memory = Memory(dut.m_axi)
+
+    async def source(ctx):
+        await put(ctx, dut.commands, [{"address": 8, "words": 0}, {"address": 800, "words": 2}])
+
+    async def sink(ctx):
+        got = await take(ctx, dut.o, 2)
+        assert [word.data for word in got] == [memory.read(100), memory.read(101)]
+        assert memory.bursts == [("ar", 800, 2)]
+
+    run(dut, memory, source, sink, side="reads")
+
+
 @pytest.mark.parametrize("response", [2, 3])
 def test_read_error_gives_zeros_and_goes_on(response):
     dut = ReadDma(burst=4)
