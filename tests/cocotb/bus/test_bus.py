@@ -51,3 +51,27 @@ def test_registers(tmp_path, pause):
     verilog = exported(Registers(compile_registers(config)), "lnpu_registers", tmp_path)
     settings = {"registers": described(config), "pause": pause, "seed": 5}
     run_cocotb([verilog], "lnpu_registers", HERE / "bench_registers.py", settings=settings)
+
+
+@pytest.mark.parametrize("drift", ["value", "address", "rights"])
+def test_drift_is_caught(tmp_path, drift):
+    """The same hardware, judged by a description that differs in one place."""
+    config = EngineConfig(lines=2, pes=4, tile_entries=100)
+    verilog = exported(Registers(compile_registers(config)), "lnpu_registers", tmp_path)
+    rows = described(config)
+    by_name = {row["name"]: row for row in rows}
+    if drift == "value":
+        by_name["CONFIG_LINES"]["fields"][0]["reset"] = 3
+    elif drift == "address":
+        by_name["CONFIG_VECTOR"]["address"] = 0x070
+    else:
+        by_name["WATCHDOG"]["writable"] = False
+    settings = {"registers": rows, "pause": 0.0, "seed": 5}
+    with pytest.raises(AssertionError, match=r"answers|, not 0x"):
+        run_cocotb(
+            [verilog],
+            "lnpu_registers",
+            HERE / "bench_registers.py",
+            settings=settings,
+            tests=["reset_values_and_rights"],
+        )
