@@ -47,7 +47,7 @@ class ReadDma(wiring.Component):
         error: `Out(1)`, sticky: a response was SLVERR or DECERR. response: `Out(2)` and error_address:
             `Out(32)`, bytes, those of the first one since `clear`.
 
-    Timing: `arvalid` three cycles after the command; a word is at `o` three cycles after its R beat. A word a
+    Timing: `arvalid` three cycles after the command; a word is at `o` two cycles after its R beat. A word a
     cycle; a burst every two cycles.
 
     Raises:
