@@ -16,13 +16,13 @@ from lnpu.export.codec import flat_ports
 from lnpu.export.verilog import to_verilog
 from lnpu_sim.engine.store import UNUSED, StoredBank, store_bank
 from lnpu_sim.rtl import STALL_PATTERNS, Sink, Source, build
-from support.ram import hostile
+from support.ram import blank, hostile
 
 
 class StoreBench(wiring.Component):
     """An X buffer and its readers: `look` and each line's `fetch` wait until their bank is filled and stop at
-    a beat with `end`; when all have met it, the bank is claimed and, a cycle later, freed. `wrong`: a bank was
-    reported as filled though it was claimed. `frees`: the numbers of banks freed, a beat each."""
+    a beat with `end`; when all have met it, the bank is claimed and, a cycle later, freed (`freed` tells
+    which). `wrong`: a bank was reported as filled though it was claimed."""
 
     def __init__(self, config):
         self.config = config
@@ -109,8 +109,8 @@ def bench_verilog(config):
 
 @functools.cache
 def compiled_store(config):
-    """With RAMs that return rubbish where a read meets a write."""
-    return build([hostile(bench_verilog(config))], "store")
+    """With RAMs that start with rubbish, and return it where a read meets a write."""
+    return build([hostile(blank(bench_verilog(config)))], "store")
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,8 @@ def make_bank(config, rows, bank, length=None, order=None):
     return Bank(fills, rows.rows, store_bank(fills, rows.rows, config))
 
 
-def inputs(banks, prefix=""):
-    """Sources of fill commands and words."""
+def inputs(banks):
+    """Beats of fill commands and of words."""
     fills = {f"fills_{name}": np.concatenate([b.fills[name] for b in banks]) for name in banks[0].fills}
     rows = [row for bank in banks for row in bank.rows]
     last = np.concatenate([np.arange(len(row)) == len(row) - 1 for row in rows])
@@ -157,8 +157,8 @@ def clear(unit):
 
 
 def play_store(unit, config, banks, pattern="none", seed=1, fetches=40):
-    """Fill banks, read all spans and random words (all words that count, and `fetches` more a line), check
-    everything; the stream result."""
+    """Fill banks, read all spans and words that count in random order, and `fetches` more words a line (None:
+    read nothing); check everything; the stream result."""
     rng = np.random.default_rng(seed)
     source, sink = STALL_PATTERNS[pattern]
     fills, words = inputs(banks)
@@ -212,23 +212,19 @@ def play_store(unit, config, banks, pattern="none", seed=1, fetches=40):
 
 
 def _check_spans(banks, looks, result, why):
-    at = iter(range(len(looks)))
-    source = iter(banks)
+    source, n = iter(banks), 0
     bank = next(source)
-    blocks, owner = [], []
     for block, _, end in looks:
         if end:
             bank = next(source, None)
-        else:
-            blocks.append(block)
-            owner.append(bank.want)
-    for n in range(len(blocks)):
-        want = owner[n]
+            continue
         have = int(result["span_n8"][n]), int(result["span_n16"][n])
-        expect = int(want.n8[blocks[n]]), int(want.n16[blocks[n]])
-        assert have == expect, f"{why}: block {blocks[n]}, look {next(at)}: {have}, not {expect}"
-        if sum(expect):
-            assert int(result["span_start"][n]) == want.start[blocks[n]], f"{why}: start of block {blocks[n]}"
+        want = int(bank.want.n8[block]), int(bank.want.n16[block])
+        assert have == want, f"{why}: look {n}, block {block}: {have}, not {want}"
+        if sum(want):
+            start = int(result["span_start"][n])
+            assert start == bank.want.start[block], f"{why}: look {n}, block {block}: starts at {start}"
+        n += 1
 
 
 def _check_words(config, banks, wanted, result, why):
@@ -251,7 +247,8 @@ def _check_words(config, banks, wanted, result, why):
 
 def unpacked_units(words, units):
     """[beats, units] of a wide port's words."""
-    words = words.reshape(len(words), -(-units * UNIT_BITS // 64))
+    width = -(-units * UNIT_BITS // 64)
+    words = words.reshape(len(words), width)
     bits = (words[:, :, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)
-    bits = bits.reshape(len(words), -1)[:, : units * UNIT_BITS].astype(np.int64)
+    bits = bits.reshape(len(words), 64 * width)[:, : units * UNIT_BITS].astype(np.int64)
     return (bits.reshape(len(words), units, UNIT_BITS) << np.arange(UNIT_BITS)).sum(axis=2)

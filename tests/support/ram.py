@@ -17,3 +17,8 @@ def hostile(verilog):
         )
         assert reads, f"{name} is never read"
     return verilog
+
+
+def blank(verilog):
+    """The Verilog, but its RAMs start with anything instead of zeros; compiles in a fraction of the time."""
+    return re.sub(r"^ *initial begin\n(?: *\w+\[\d+\] = \d+'h0+;\n)+ *end\n", "", verilog, flags=re.M)

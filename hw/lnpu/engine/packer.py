@@ -13,7 +13,7 @@ __all__ = ["Packer", "write_layout"]
 
 
 def write_layout(config: EngineConfig) -> data.StructLayout:
-    """Writes to the X buffer: a word (`word_en`, its address, its units) and a span (`span_en`, its block)."""
+    """Writes to the X buffer: a word (`word_en`, address, units) and a span (`span_en`, its block)."""
     return data.StructLayout(
         {
             "word_en": 1,
@@ -30,16 +30,16 @@ class Packer(wiring.Component):
     """Packs the elements of one decoder into its region of a bank.
 
     A block starts at a word, its fp16 elements at an even unit. A bad block leaves nothing but an empty span;
-    so do a block without room and all later ones of the bank.
+    so does a block without room, and so do all later ones of the bank.
 
     Args:
         config: geometry. index: of the decoder, whose region is words `index * words / decoders` and
             following of each bank.
 
     Members:
-        i: `In(stream(item_layout))`. o: `Out(stream(write_layout))`: to be written in the cycle in which it is
-        taken. ended: `Out(2)`, pulse: everything of that bank is written. full: `Out(1)`, pulse: a block had no
-        room.
+        i: `In(stream(item_layout))`. o: `Out(stream(write_layout))`: to be written in the cycle in which it
+        is taken. ended: `Out(2)`, pulse: everything of that bank is written in this cycle, at the latest.
+        full: `Out(1)`, pulse: a block had no room.
 
     Timing: an item a cycle as long as `o` is taken; a word is offered in the cycle behind its last element.
     """

@@ -119,7 +119,7 @@ class RowDecoder(wiring.Component):
             with m.If(step.entry):
                 m.d.sync += [position.eq(Mux(step.group_end, 0, at + 1)), over.eq(beyond & ~step.group_end)]
                 with m.If(~step.wide & ~escape & ~beyond):
-                    m.d.sync += seen.bit_select(at[:6], 1).eq(1)
+                    m.d.sync += seen.eq(seen | (1 << at[:6]))
             m.d.sync += collected.eq(found)
             with m.If(step.block_end):
                 m.d.sync += [collected.eq(0), position.eq(0), over.eq(0), seen.eq(0)]

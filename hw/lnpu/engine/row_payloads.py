@@ -12,8 +12,8 @@ ENTRY_BITS = 22
 
 
 def job_layout(config: EngineConfig) -> data.StructLayout:
-    """What a decoder is to do: decode (`decode`) a row of blocks whose first one is `base` in bank `bank`, and
-    then report that it has no more rows of that bank (`end`). At least one of both is set."""
+    """What a decoder is to do: decode (`decode`) a row of blocks, the first one being `base` in bank `bank`,
+    and then report that it has no more rows of that bank (`end`). At least one of both is set."""
     return data.StructLayout(
         {"row": block_command(), "base": config.block_bits, "bank": 1, "decode": 1, "end": 1}
     )

@@ -25,8 +25,8 @@ class RowReader(wiring.Component):
 
     Members:
         jobs: `In(stream(job_layout))`, taken when the row is over. i: `In(stream(half_layout))`, its words.
-        free: `In(2)`, pulses: the bank is empty again. A job waits while this decoder's earlier part of its bank is
-        still in use.
+        free: `In(2)`, pulses: the bank is empty again. A job waits while the bank holds what this decoder
+        has brought before.
         o: `Out(stream(entry_layout))`, from a register.
 
     Timing: an entry a cycle; one cycle for a block's header; one or two behind a row's last entry.
@@ -44,7 +44,9 @@ class RowReader(wiring.Component):
         )
 
     def _window(self, m: Module, need: Value, use: Value, skip: Value):
-        """Two halves of the row: `need` bits are wanted, `use`: and taken; `skip`: the front half is dropped."""
+        """Two halves of the row. `need`: bits that are wanted; `use`: and taken; `skip`: the front half is
+        dropped. Returns the next bits; whether they are there; whether the row ends before `need` of them;
+        whether more than zero padding is left; whether the row's last half is in front."""
         front, back = Signal(HALF, reset_less=True), Signal(HALF, reset_less=True)
         front_last, back_last = Signal(reset_less=True), Signal(reset_less=True)
         front_valid, back_valid = Signal(), Signal()

@@ -23,26 +23,26 @@ __all__ = ["XStore"]
 class XStore(wiring.Component):
     """Two banks of words of elements and of spans, which say where each block is.
 
-    Row `i` of a bank goes to decoder `i mod decoders`, which writes to its own region of the bank. A malformed
-    block and the rest of its row are empty; so is what finds no room in a region.
+    Row `i` of a bank goes to decoder `i mod decoders`, which writes to its own region of the bank. A
+    malformed block and the rest of its row are empty; so is what finds no room in a region.
 
     Args:
         config: geometry.
 
     Members:
-        clear: `In(1)`: forget everything, words and commands accepted in this cycle too; errors, full go to 0.
+        clear: `In(1)`: forget everything, also what is accepted in this cycle; errors and full become 0.
         fills: `In(stream(fill_command))`, one a row; words: `In(stream(word))`, the rows' words.
-        filled: `Out(2)`, a bit a bank: complete and not claimed. claim: `In(2)`, pulses: the last walk that reads
-        the bank has it, no other one may; free: `In(2)`, pulses: nobody reads it any more.
-        look: `In(stream(look_layout))`, always ready; span: `Out(span_layout)`, one cycle later. The `start` of an
-        empty span means nothing.
-        fetch: `In(stream(fetch_layout))` for each line; data: `Out(word_layout)`, one cycle after a request was
-        taken. Lines take turns.
+        filled: `Out(2)`, a bit a bank: complete and not claimed. claim: `In(2)`, pulses: the last walk that
+        reads the bank has it, no other one may; free: `In(2)`, pulses: nobody reads it any more.
+        look: `In(stream(look_layout))`, always ready; span: `Out(span_layout)`, one cycle later. The `start`
+        of an empty span means nothing.
+        fetch: `In(stream(fetch_layout))` for each line; data: `Out(word_layout)`, one cycle after a request
+        was taken. Lines take turns.
         errors: `Out`, `Cause` bits; full: `Out(1)`: a bank had more elements than fit; both sticky.
 
     Timing: one span and one word read a cycle. Each decoder takes an entry a cycle, a cycle for each block's
-    header and one or two for the end of a row; it may be one row ahead of a bank that is in use. A word or span
-    is written within a cycle of its last element if no other decoder writes.
+    header and one or two for the end of a row; its next row may wait in its FIFO. A word or span is written
+    in the cycle behind its last element's, if no other decoder writes then.
     """
 
     def __init__(self, config: EngineConfig):

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from lnpu.codec.config import FgmpFormat
+from lnpu.codec.config import Cause, FgmpFormat
 from lnpu.engine.config import EngineConfig
 from lnpu_sim.codec.tensor import encode
 from lnpu_sim.engine.store import row_fills, store_bank
@@ -14,7 +14,7 @@ from support.engine_store import Bank, clear, compiled_store, inputs, make_bank,
 
 CONFIGS = {
     "edge": EngineConfig(),
-    "one": EngineConfig(lines=1, decoders=1, units=2, words=2048),
+    "one": EngineConfig(lines=1, decoders=1, units=2, words=4096),
     "four": EngineConfig(lines=3, decoders=4, units=6, words=512, blocks=300),
 }
 EDGE = CONFIGS["edge"]
@@ -61,14 +61,10 @@ def test_equals_model(store, pattern):
 def test_every_code_and_overlap(fmt):
     """Reserved codes and their neighbours, an element in both groups at each place."""
     unit = compiled_store(EDGE)
-    for n, rows in enumerate((code_rows(fmt), overlap_rows(fmt))):
-        parts = [
-            make_bank(
-                EDGE, Rows(fmt, rows.blocks, rows.length, rows.count_bits, rows.rows[at : at + 40]), at % 2
-            )
-            for at in range(0, len(rows.rows), 40)
-        ]
-        play_store(unit, EDGE, parts, seed=n)
+    for rows in (code_rows(fmt), overlap_rows(fmt)):
+        for n, row in enumerate(rows.rows):
+            one = Rows(fmt, rows.blocks, rows.length, rows.count_bits, [row])
+            play_store(unit, EDGE, [make_bank(EDGE, one, n % 2)])
 
 
 def fuzz(config, banks, seed, pattern):
@@ -80,7 +76,20 @@ def fuzz(config, banks, seed, pattern):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_malformed_rows(seed):
-    fuzz(EDGE, 100, seed, list(STALL_PATTERNS)[seed % len(STALL_PATTERNS)])
+    """What is left of rows with any defect, and of the ones around them."""
+    fuzz(EDGE, 125, seed, list(STALL_PATTERNS)[seed % len(STALL_PATTERNS)])
+
+
+def test_causes():
+    """The causes of each malformed row, alone; all of them occur."""
+    rng = np.random.default_rng(17)
+    unit, counts = compiled_store(EDGE), dict.fromkeys((c for c in Cause if c), 0)
+    for _ in range(1500):
+        bank = random_bank(EDGE, rng, malformed=1.0, rows=1)
+        play_store(unit, EDGE, [bank], fetches=None)
+        for cause in counts:
+            counts[cause] += bool(bank.want.errors & cause)
+    assert min(counts.values()) >= 20, counts
 
 
 @pytest.mark.full
@@ -117,15 +126,16 @@ def test_a_full_region(store):
 
 def test_malformed_blocks_do_not_fill_a_region():
     """A bad block that is longer than what is left of the region is no overflow."""
-    config = EngineConfig(lines=1, decoders=4, units=2, words=64)
-    fmt = FgmpFormat()
-    rows = encode_array(np.ones((4, 1, 64), np.float32), fmt)
+    config, fmt, width = CONFIGS["four"], FgmpFormat(), 5
+    rows = encode_array(np.full((8, width, 64), 1000.0, np.float32), fmt)
+    used = width * -(-128 // config.units)
+    assert used < config.words // config.decoders < used * (width + 1) // width
     words = [row.copy() for row in rows.rows]
-    for row in words:
-        row[-1] |= np.uint64(1) << np.uint64(63)
-        row[2] &= ~np.uint64(0xFFFFFFFF)  # codes of zero
-    bank = make_bank(config, Rows(fmt, 1, 64, rows.count_bits, words), 0)
-    assert bank.want.errors and not bank.want.full
+    for row in words[4:]:
+        row[10] = 0  # entries that name no element
+    bank = make_bank(config, Rows(fmt, width, 64, rows.count_bits, words), 0)
+    assert bank.want.errors == Cause.VALUE
+    assert not bank.want.full
     play_store(compiled_store(config), config, [bank, bank])
 
 
@@ -163,7 +173,7 @@ def test_lines_take_turns():
 
 
 def filling_cycles(config, rows, banks=4):
-    """Cycles to fill banks that are freed at once, and entries of all rows of a bank."""
+    """Cycles to fill banks that are freed at once."""
     parts = [make_bank(config, rows, n % 2) for n in range(banks)]
     return play_store(compiled_store(config), config, parts, fetches=None).cycles
 
@@ -172,24 +182,21 @@ def filling_cycles(config, rows, banks=4):
 @pytest.mark.parametrize("zeros", [0.0, 0.5, 1.0])
 def test_an_entry_a_cycle(zeros, wide):
     """One decoder: an entry a cycle, a header a cycle, at most two for a row's end."""
-    config = EngineConfig(lines=1, decoders=1, words=4096)
-    fmt = FgmpFormat(-3, 2, 6)
-    rows = encode_array(array((20, 8, 64), fmt, zeros=zeros, wide=wide), fmt)
-    tensor = encode(array((20, 8, 64), fmt, zeros=zeros, wide=wide), fmt).descriptor.statistics
-    work = tensor.entries8 + tensor.entries16 + 20 * 8
-    cycles = filling_cycles(config, rows)
-    assert cycles <= 4 * (work + 2 * 20) + 16
-    assert cycles >= 4 * (work + 20)
+    fmt, rows, blocks = FgmpFormat(-3, 2, 6), 7, 8
+    x = array((rows, blocks, 64), fmt, zeros=zeros, wide=wide)
+    counts = encode(x, fmt).descriptor.statistics
+    work = counts.entries8 + counts.entries16 + rows * blocks
+    cycles = filling_cycles(CONFIGS["one"], encode_array(x, fmt))
+    assert 4 * (work + rows) <= cycles <= 4 * (work + 2 * rows) + 16
 
 
-@pytest.mark.parametrize("decoders", [2, 4])
-def test_decoders_work_together(decoders):
-    """Rows of equal work: each decoder has its share of the cycles."""
-    config = EngineConfig(lines=1, decoders=decoders, words=4096)
-    fmt = FgmpFormat(-3, 2, 6)
+@pytest.mark.parametrize("name", ["edge", "four"])
+def test_decoders_work_together(name):
+    """Rows of nearly equal work: each decoder has its share of the cycles."""
+    config, fmt = CONFIGS[name], FgmpFormat(-3, 2, 6)
     rows = encode_array(array((24, 8, 64), fmt, zeros=0.3, wide=0.05), fmt)
-    alone = filling_cycles(EngineConfig(lines=1, decoders=1, words=4096), rows)
-    assert filling_cycles(config, rows) < alone / decoders * 1.12
+    alone = filling_cycles(CONFIGS["one"], rows)
+    assert filling_cycles(config, rows) < alone / config.decoders * 1.12
 
 
 def test_rows_of_a_tensor():
