@@ -1,6 +1,6 @@
 """Several AXI clients on one port."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
@@ -18,13 +18,20 @@ def _check(clients: int, outstanding: int) -> None:
         raise ValueError(f"`outstanding` must be 2 to 64 bursts, not {outstanding}")
 
 
+def _of(clients, name: str, index: Value) -> Value:
+    """A client's signal; filled up to a power of two, so that no index is without a client."""
+    signals = [getattr(client, name) for client in clients]
+    signals += signals[-1:] * ((1 << len(index)) - len(signals))
+    return Array(signals)[index]
+
+
 def _pick(m: Module, requests: Value, taken: Value) -> Signal:
     """Round robin: the number of a requesting client, after the one that was served last."""
     count = len(requests)
     served = Signal(range(count), name="served")
     chosen = Signal(range(count), name="chosen")
     later = Signal(count, name="later")
-    m.d.comb += later.eq(requests & Cat(served < n for n in range(count)))
+    m.d.comb += later.eq(requests & Cat(Const(0, 1), *(served < n for n in range(1, count))))
     for pool in (requests, later):  # the later assignment wins
         for n in reversed(range(count)):
             with m.If(pool[n]):
@@ -53,7 +60,7 @@ def _request(m: Module, clients, port, prefix: str, room: Value) -> tuple[Signal
     with m.If(take):
         m.d.sync += valid.eq(1)
         for name in ("addr", "len"):
-            source = Array(getattr(client, f"{prefix}{name}") for client in clients)[chosen]
+            source = _of(clients, f"{prefix}{name}", chosen)
             m.d.sync += getattr(port, f"{prefix}{name}").eq(source)
     for n, client in enumerate(clients):
         m.d.comb += getattr(client, f"{prefix}ready").eq(take & (chosen == n))
@@ -148,15 +155,15 @@ class WriteArbiter(wiring.Component):
         last = Signal()
         m.d.comb += [
             free.eq(senders.r_rdy & (~axi.wvalid | axi.wready)),
-            offered.eq(Array(client.wvalid for client in self.clients)[senders.r_data]),
-            last.eq(Array(client.wlast for client in self.clients)[senders.r_data]),
+            offered.eq(_of(self.clients, "wvalid", senders.r_data)),
+            last.eq(_of(self.clients, "wlast", senders.r_data)),
             senders.r_en.eq(free & offered & last),
         ]
         m.d.sync += axi.wvalid.eq(Mux(free, offered, axi.wvalid & ~axi.wready))
         with m.If(free & offered):
             m.d.sync += axi.wlast.eq(last)
             for name in ("wdata", "wstrb"):
-                source = Array(getattr(client, name) for client in self.clients)[senders.r_data]
+                source = _of(self.clients, name, senders.r_data)
                 m.d.sync += getattr(axi, name).eq(source)
         for n, client in enumerate(self.clients):
             m.d.comb += [
