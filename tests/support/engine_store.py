@@ -139,6 +139,29 @@ def make_bank(config, rows, bank, length=None, order=None):
     return Bank(fills, rows.rows, store_bank(fills, rows.rows, config))
 
 
+def composed_row(rng, fmt, blocks, length, count_bits):
+    """A row of entries drawn one by one: escapes anywhere, reserved codes, indices in both groups."""
+    bits, size = 0, 0
+    for _ in range(blocks):
+        counts = [int(rng.choice([0, 1, 2, 5, length])) % (length + 1) for _ in range(2)]
+        fields = [(count, count_bits) for count in counts]
+        for count, k, width in zip(counts, (fmt.k8, fmt.k16), (8, 16), strict=True):
+            good = (0x38, 0x7E, 0x88) if width == 8 else (0x3C00, 0x7BFF, 0x8400)
+            for _ in range(count):
+                longest = (1 << k) - 1
+                run = int(rng.choice([0, 0, 1, longest])) if rng.random() < 0.97 else longest
+                code = int(rng.choice(good))
+                if rng.random() < 0.15:
+                    run, code = longest, 0
+                elif rng.random() < 0.01:
+                    code = int(rng.integers(1 << width))
+                fields += [(run, k), (code, width)]
+        for value, width in fields:
+            bits |= value << size
+            size += width
+    return np.array([bits >> at & 2**64 - 1 for at in range(0, size, 64)], np.uint64)
+
+
 def inputs(banks):
     """Beats of fill commands and of words."""
     fills = {f"fills_{name}": np.concatenate([b.fills[name] for b in banks]) for name in banks[0].fills}

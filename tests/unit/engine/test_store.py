@@ -10,7 +10,7 @@ from lnpu_sim.codec.tensor import encode
 from lnpu_sim.engine.store import row_fills, store_bank
 from lnpu_sim.rtl import STALL_PATTERNS, Source
 from support.codec import FORMATS, Rows, array, code_rows, encode_array, mutate, overlap_rows
-from support.engine_store import Bank, clear, compiled_store, inputs, make_bank, play_store
+from support.engine_store import Bank, clear, compiled_store, composed_row, inputs, make_bank, play_store
 
 CONFIGS = {
     "edge": EngineConfig(),
@@ -37,7 +37,9 @@ def random_bank(config, rng, *, size=None, fmt=None, malformed=0.0, rows=None, w
     good = encode_array(
         array((rows, width, size), fmt, zeros=zeros, wide=wide, seed=int(rng.integers(999))), fmt
     )
-    words = [mutate(row, rng) if rng.random() < malformed else row for row in good.rows]
+    words = [row if rng.random() >= malformed else mutate(row, rng) for row in good.rows]
+    if malformed and rng.random() < 0.5:
+        words = [composed_row(rng, fmt, width, size, good.count_bits) for _ in range(rows)]
     length = int(rng.integers(1, size + 1)) if malformed and rng.random() < 0.2 else None
     order = rng.permutation(rows)
     return make_bank(
@@ -84,12 +86,12 @@ def test_causes():
     """The causes of each malformed row, alone; all of them occur."""
     rng = np.random.default_rng(17)
     unit, counts = compiled_store(EDGE), dict.fromkeys((c for c in Cause if c), 0)
-    for _ in range(1500):
+    for _ in range(2000):
         bank = random_bank(EDGE, rng, malformed=1.0, rows=1)
         play_store(unit, EDGE, [bank], fetches=None)
         for cause in counts:
             counts[cause] += bool(bank.want.errors & cause)
-    assert min(counts.values()) >= 20, counts
+    assert min(counts.values()) >= 50, counts
 
 
 @pytest.mark.full
