@@ -12,7 +12,7 @@ from lnpu_sim.codec.tensor import EncodedTensor
 from lnpu_sim.engine.layer import Layer, constant_one
 from lnpu_sim.engine.operands import Operands
 from lnpu_sim.engine.program import EngineProgram, columns
-from lnpu_sim.engine.tiles import PixelTile, Rectangle, most_pixels, pixel_tiles, rectangles
+from lnpu_sim.engine.tiles import PixelTile, Rectangle, most_pixels, pixel_tiles, rectangles, used_rows
 
 __all__ = ["Walk", "pass_constants", "plan", "walks_of"]
 
@@ -88,7 +88,9 @@ def lane_groups(layer: Layer, config: EngineConfig) -> list[list[int]]:
             part for group in groups for part in ([group] if len(group) == together else [[b] for b in group])
         ]
     shared = 1 if inner <= BLOCK else min(count, -(-SHARED_TAPS // layer.shape.taps), config.row_entries)
-    return [list(range(n, min(n + shared, count))) for n in range(0, count, shared)]
+    number = -(-count // shared)
+    ends = [count * (n + 1) // number for n in range(number)]  # of nearly equal size
+    return [list(range(start, end)) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def _flushes(tiles: list[PixelTile], most: int) -> list[list[int]]:
@@ -153,6 +155,7 @@ class _Builder:
         self.filled: tuple[int, int] | None = None
         self.x_banks = 0
         self.dealt = -1
+        self.used = used_rows(layer)
 
     def lanes_used(self, block: int) -> int:
         """Lanes of a lane block that stand for channels."""
@@ -170,7 +173,8 @@ class _Builder:
 
     def _fill_rows(self, tile: PixelTile, plane: int, bank: int) -> None:
         d, g = self.tensor.descriptor, self.tensor.descriptor.geometry
-        for n, row in enumerate(range(tile.first, tile.last + 1)):
+        rows = tile.first + np.flatnonzero(self.used[tile.first : tile.last + 1])
+        for row in rows.tolist() or [tile.first]:
             image, y = divmod(row, g.h)
             self.rows.append((image * g.planes + plane) * g.h + y)
             self.fills.append(
@@ -180,9 +184,9 @@ class _Builder:
                     "row_count_bits": g.count_bits,
                     "row_k8": d.format.k8,
                     "row_k16": d.format.k16,
-                    "base": n * g.w,
+                    "base": (row - tile.first) * g.w,
                     "bank": bank,
-                    "last": int(row == tile.last),
+                    "last": int(row == rows.max(initial=tile.first)),
                 }
             )
 

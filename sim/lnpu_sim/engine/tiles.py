@@ -9,7 +9,16 @@ from lnpu.codec.config import BLOCK
 from lnpu.engine.config import EngineConfig, EngineError, Pass
 from lnpu_sim.engine.layer import Layer
 
-__all__ = ["PixelTile", "Rectangle", "most_pixels", "needed_rows", "pixel_tiles", "rectangles", "row_words"]
+__all__ = [
+    "PixelTile",
+    "Rectangle",
+    "most_pixels",
+    "needed_rows",
+    "pixel_tiles",
+    "rectangles",
+    "row_words",
+    "used_rows",
+]
 
 Ints = NDArray[np.int64]
 
@@ -104,11 +113,23 @@ def needed_rows(layer: Layer) -> tuple[Ints, Ints]:
     return (images + np.array(first)).reshape(-1), (images + np.array(last)).reshape(-1)
 
 
+def used_rows(layer: Layer) -> NDArray[np.bool_]:
+    """Which rows of the sparse input some tap reads, bool [N * H]: not all where the stride is larger than the
+    kernel."""
+    s, height = layer.shape, layer.sparse.code.shape[1]
+    rows = np.arange(height)
+    if layer.kind is not Pass.BP:
+        rows = (rows + s.padding) % s.stride
+    used = rows < s.kernel if layer.kind is not Pass.BP else rows >= 0
+    return np.tile(used, layer.images)
+
+
 def _reach(layer: Layer, config: EngineConfig) -> Ints:
     """For each row of the lanes' side, the last row that fits into an X bank together with it."""
     first, last = needed_rows(layer)
     width = layer.sparse.code.shape[2]
     words = row_words(layer, config)
+    used_row = used_rows(layer)
     if width > config.blocks:
         raise EngineError(f"`blocks` must be at least {width} for this layer, not {config.blocks}")
     rows, region = config.blocks // width, config.words // config.decoders
@@ -117,11 +138,13 @@ def _reach(layer: Layer, config: EngineConfig) -> Ints:
     fits: dict[int, int] = {}
     for at, begin in enumerate(first.tolist()):
         if begin not in fits:
-            part = words[:, begin : begin + rows]
+            inner = np.flatnonzero(used_row[begin : begin + rows])
+            part = words[:, begin + inner]
             part = np.pad(part, ((0, 0), (0, -part.shape[1] % config.decoders)))
             used = np.cumsum(part.reshape(len(words), -1, config.decoders), axis=1).reshape(part.shape)
             inside: NDArray[np.bool_] = np.all(used <= region, axis=0)
-            fitting = len(inside) if inside.all() else int(np.argmin(inside))
+            fitted = len(inner) if inside.all() else int(np.argmin(inside))
+            fitting = rows if fitted >= len(inner) else int(inner[fitted])
             fits[begin] = begin + min(fitting, rows, count - begin) - 1
         reach[at] = np.searchsorted(last, fits[begin], side="right") - 1
     short = np.flatnonzero(reach < np.arange(len(first)))
@@ -130,7 +153,7 @@ def _reach(layer: Layer, config: EngineConfig) -> Ints:
         need = int(last[at] - first[at]) + 1
         if need * width > config.blocks:
             raise EngineError(f"`blocks` must be at least {need * width} for this layer, not {config.blocks}")
-        part = words[:, first[at] : last[at] + 1]
+        part = words[:, first[at] : last[at] + 1][:, used_row[first[at] : last[at] + 1]]
         most = max(int(part[:, d :: config.decoders].sum(axis=1).max()) for d in range(config.decoders))
         raise EngineError(
             f"`words` must be at least {most * config.decoders} for this layer, not {config.words}"
