@@ -112,7 +112,7 @@ def synthetic(
 
 def gemm(m: int, k: int, n: int, seed: int = 0) -> Workload:
     """A dense matrix product `[m, k] x [k, n]` as a linear layer."""
-    return synthetic(Convolution(1, m, k, n), 1, 0.0, seed=seed)
+    return synthetic(Convolution(1, 1, k, n), m, 0.0, seed=seed)
 
 
 def _exponent(codes: NDArray[np.uint16]) -> int:

@@ -80,8 +80,8 @@ def test_zeros_are_as_many_as_asked(pattern, zeros):
 def test_gemm_is_a_linear_layer():
     layer, tensor = pass_of(gemm(50, 70, 20), Pass.FP)
     assert layer.sparse.present.all()
-    assert tensor.descriptor.geometry.w == 50
-    assert layer.pixels == (1, 50)
+    assert tensor.descriptor.geometry.n == 50  # each vector is a row of its own: any tile of them is one
+    assert (layer.images, layer.pixels) == (50, (1, 1))
 
 
 def write_trace(folder, d_scale=1.0):
