@@ -278,7 +278,7 @@ def memory_section() -> str:
             "Tile files": config.lines * 2 * config.tile_entries * config.lanes * 32,
             "Row files": config.lines * config.row_words * config.row_lanes * 32,
             "X buffer": 2 * (config.words * config.units * 14 + config.blocks * (config.word_bits + 14)),
-            "rows that wait": config.decoders * 512 * 36 * 2,
+            "rows that wait": config.decoders * 512 * 65,
         }
         rows.append(
             [

@@ -114,7 +114,7 @@ def needed_rows(layer: Layer) -> tuple[Ints, Ints]:
 
 
 def used_rows(layer: Layer) -> NDArray[np.bool_]:
-    """Rows of the sparse input that some tap reads, bool [N * H]: not all if the stride exceeds the kernel."""
+    """Rows of the sparse input that taps read, bool [N * H]: not all if the stride exceeds the kernel."""
     s, height = layer.shape, layer.sparse.code.shape[1]
     rows = np.arange(height)
     if layer.kind is not Pass.BP:
