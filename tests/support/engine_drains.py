@@ -15,8 +15,8 @@ from lnpu.export.verilog import to_verilog
 from lnpu.lib.pipeline import Rank
 from lnpu_sim.engine.collecting import collect
 from lnpu_sim.rtl import STALL_PATTERNS, Sink, Source, build
-from support.array_rtl import unpacked
 from support.engine_loads import bench_ports
+from support.words import unpacked
 
 FACTOR = 0x9E3779B1
 

@@ -13,7 +13,7 @@ from lnpu.export.codec import flat_ports
 from lnpu.export.verilog import to_verilog
 from lnpu_sim.engine.loading import load, vectors_of
 from lnpu_sim.rtl import STALL_PATTERNS, Sink, Source, build
-from support.array_rtl import packed, unpacked
+from support.words import packed, unpacked
 
 
 class LoaderBench(wiring.Component):

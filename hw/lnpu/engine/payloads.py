@@ -20,7 +20,6 @@ __all__ = [
     "load_vector",
     "mark_layout",
     "pass_layout",
-    "pixel_layout",
     "result_beat",
     "row_beat",
     "slot_layout",
@@ -173,21 +172,6 @@ def walk_command(config: EngineConfig) -> data.StructLayout:
             "row_bank": 1,
             "release": 1,
             "last": 1,
-        }
-    )
-
-
-def pixel_layout(config: EngineConfig) -> data.StructLayout:
-    """One pixel for one line: its first valid tap in x and y, that tap's pixel and row of blocks, and its
-    Row address. The rest is the walk's."""
-    return data.StructLayout(
-        {
-            "x_tap": TAP_BITS,
-            "x_pixel": PIXEL_BITS,
-            "y_tap": TAP_BITS,
-            "y_pixel": PIXEL_BITS,
-            "y_block": config.block_bits,
-            "row": config.row_bits,
         }
     )
 

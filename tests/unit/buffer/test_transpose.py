@@ -9,7 +9,7 @@ from lnpu.export.codec import flat_ports
 from lnpu.export.verilog import to_verilog
 from lnpu_sim.buffer.transpose import TransposeModel
 from lnpu_sim.rtl import STALL_PATTERNS, Sink, Source, build
-from support.array_rtl import packed, unpacked
+from support.words import packed, unpacked
 
 SIZES = [2, 7, 8]
 

@@ -1,1 +1,0 @@
-"""The PE array: slots, lines."""

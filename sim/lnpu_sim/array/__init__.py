@@ -1,1 +1,0 @@
-"""Golden models of the PE array: slots, lines, layer passes."""
