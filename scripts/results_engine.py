@@ -165,7 +165,7 @@ def sparsity_section(unit: RtlModule) -> str:
                         losses(k),
                     ]
                 )
-            x, y = np.array(points[:5]).T  # up to 80 %
+            x, y = np.array(points[:4]).T  # up to 60 %
             slope, fixed = np.polyfit(x, y, 1)
             error = np.abs(slope * x + fixed - y).max()
             fits.append(
@@ -180,7 +180,7 @@ def sparsity_section(unit: RtlModule) -> str:
             )
     first = table(["layer", "pass", "zeros", "cycles", "slot utilisation", "lost"], rows)
     head = ["layer", "pass", "cycles a slot", "fixed cycles", "of the dense layer", "largest deviation"]
-    return first + "\nFit of cycles over slots a line, 0 to 80 % zeros:\n\n" + table(head, fits)
+    return first + "\nFit of cycles over slots a line, 0 to 60 % zeros:\n\n" + table(head, fits)
 
 
 def patterns_section(unit: RtlModule) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.hdl import Elaboratable, Module, Signal, Value, ValueLike, _ir
 
+from lnpu.export.modules import Merged, merge_modules
 from lnpu.synth import yosys
 
 __all__ = ["PortMap", "to_rtlil", "to_verilog"]
@@ -71,6 +72,7 @@ def to_verilog(
     ports: PortMap,
     *,
     flatten: bool = True,
+    share: bool = False,
     passes: Sequence[str] = (),
 ) -> str:
     """The component as Verilog-2005 text.
@@ -80,14 +82,18 @@ def to_verilog(
         top: name of the top module.
         ports: flat ports; clock and reset are added as `clk` and `rst` when the design is clocked.
         flatten: one module (wires keep their hierarchical names); else one module an instance.
+        share: with `flatten`: larger blocks that are repeated are modules of their own, written once.
         passes: further Yosys passes before writing.
     """
     with tempfile.TemporaryDirectory(prefix="lnpu-") as folder:
         work = Path(folder)
-        (work / "design.il").write_text(to_rtlil(component, top, ports))
+        design = to_rtlil(component, top, ports)
+        merged = merge_modules(design, top) if share else Merged(design, ())
+        (work / "design.il").write_text(merged.rtlil)
         script = [
             "read_rtlil design.il",
             f"hierarchy -top {top}",
+            *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in merged.kept),
             "proc",
             *(["flatten"] if flatten else []),
             "opt_expr",

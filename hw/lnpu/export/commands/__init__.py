@@ -9,7 +9,15 @@ __all__ = ["UserError", "register"]
 
 def register(app: typer.Typer) -> None:
     """Add every command to the application."""
-    from lnpu.export.commands import codec, synth, verify, verilog, verilog_codec, verilog_engine
+    from lnpu.export.commands import (
+        codec,
+        synth,
+        verify,
+        verify_engine,
+        verilog,
+        verilog_codec,
+        verilog_engine,
+    )
 
-    for module in (verilog, verify, codec, synth, verilog_codec, verilog_engine):
+    for module in (verilog, verify, verify_engine, codec, synth, verilog_codec, verilog_engine):
         module.register(app)
