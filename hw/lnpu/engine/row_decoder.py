@@ -28,7 +28,7 @@ class RowDecoder(wiring.Component):
         o: `Out(stream(item_layout))`, from a register. errors: `Out`, sticky `Cause` bits.
 
     Timing: an entry a cycle, one cycle for a block's header, one or two behind a row's last entry. Latency
-    from a word to its first element: 6 cycles.
+    from a row's first word to its first element: 7 cycles.
     """
 
     def __init__(self, config: EngineConfig):

@@ -80,14 +80,14 @@ class RowReader(wiring.Component):
         m.d.comb += [
             ready.eq(front_valid & (front_last | back_valid)),
             cut.eq(front_last & after[5] & after[:5].any()),
-            # The window and what of the front half lies beyond it; a whole word or more is left where the
-            # offset is 0 and the row's last half is not in front, or neither in front nor behind it.
+            # The window, and what of the front half lies beyond it. Only a whole word is left at offset 0 of a
+            # half that is not the row's last one: half a word later, in the next cycle, if not in this one.
             rest.eq(
                 ~offset[5]
                 & (
                     word.any()
                     | ((offset < ENTRY_BITS) & front[ENTRY_BITS:].any())
-                    | (~front_last & ((offset == 0) | ~back_last))
+                    | (~front_last & (offset == 0))
                 )
             ),
         ]
