@@ -80,8 +80,8 @@ class RowReader(wiring.Component):
         m.d.comb += [
             ready.eq(front_valid & (front_last | back_valid)),
             cut.eq(front_last & after[5] & after[:5].any()),
-            # The window, and what of the front half lies beyond it. Only a whole word is left at offset 0 of a
-            # half that is not the row's last one: half a word later, in the next cycle, if not in this one.
+            # The window, and what of the front half lies beyond it. A whole word or more is left at offset 0
+            # of a half that is not the row's last one: in this cycle or when the next half is in front.
             rest.eq(
                 ~offset[5]
                 & (
