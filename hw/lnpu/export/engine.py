@@ -18,10 +18,10 @@ TOP = "lnpu_engine"
 """Name of the top module."""
 
 
-def _elaborate(config: EngineConfig) -> tuple[str, list[dict]]:
+def _elaborate(config: EngineConfig, share: bool) -> tuple[str, list[dict]]:
     unit = Engine(config)
     ports = flat_ports(unit)
-    verilog = to_verilog(unit, TOP, ports)
+    verilog = to_verilog(unit, TOP, ports, share=share)
     widths = [(name, out, len(Value.cast(signal))) for name, (signal, out) in ports.items()]
     rows = [
         {"name": name, "direction": "output" if out else "input", "width": width}
@@ -30,9 +30,13 @@ def _elaborate(config: EngineConfig) -> tuple[str, list[dict]]:
     return verilog, rows
 
 
-def engine_verilog(config: EngineConfig) -> str:
-    """Verilog text of the engine, top module `lnpu_engine`."""
-    return _elaborate(config)[0]
+def engine_verilog(config: EngineConfig, *, share: bool = True) -> str:
+    """Verilog text of the engine, top module `lnpu_engine`.
+
+    Args:
+        share: lines, feeds, PEs and decoders are modules of their own, written once; else one flat module.
+    """
+    return _elaborate(config, share)[0]
 
 
 def export_engine(config: EngineConfig, directory: Path) -> dict:
@@ -41,7 +45,7 @@ def export_engine(config: EngineConfig, directory: Path) -> dict:
     Returns:
         The manifest; the streams' fields are described in `lnpu.engine.payloads`.
     """
-    verilog, rows = _elaborate(config)
+    verilog, rows = _elaborate(config, share=True)
     choices = {
         name: value.value if isinstance(value, enum.Enum) else value
         for name, value in dataclasses.asdict(config).items()
