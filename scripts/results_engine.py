@@ -9,16 +9,30 @@ as they are; `--only` regenerates single ones.
 import dataclasses
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
+from amaranth.hdl import Elaboratable, Fragment, Module, Shape, Signal, Value
+from amaranth.lib import wiring
 from rich.console import Console
 from rich.progress import Progress
 
+from lnpu.buffer.transposer import make_transposer
+from lnpu.engine.collector import Collector
 from lnpu.engine.config import Convolution, EngineConfig, Pass, Policy
+from lnpu.engine.dealer import Dealer
+from lnpu.engine.feed import Feed
+from lnpu.engine.line import Line
+from lnpu.engine.loader import Loader
+from lnpu.engine.row_decoder import RowDecoder
+from lnpu.engine.store import XStore
+from lnpu.export.codec import flat_ports
 from lnpu.export.engine import TOP, engine_verilog
+from lnpu.export.pe import export_pe
+from lnpu.export.verilog import to_verilog
 from lnpu.presets import PRESETS, engine_config, load, preset_path
 from lnpu.synth import Library, asic, fpga
 from lnpu_sim.engine.inputs import Technique
@@ -30,6 +44,8 @@ from lnpu_sim.rtl import RtlModule, build
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "results" / "engine.md"
 EDGE = engine_config(load(preset_path("edge")))
 LOST = CAUSES[2:]
+PERIOD = 5.0
+"""Clock period in ns that gates are sized for."""
 SIZES = (17, 31, 32, 33, 96, 160)
 console = Console(stderr=True)
 
@@ -208,54 +224,51 @@ def gemm_section(unit: RtlModule) -> str:
 
 def size_section(liberty: Path | None) -> str:
     """LUTs, registers, RAM blocks and gates of the engine and its parts."""
-    from amaranth.lib import wiring
-
-    from lnpu.buffer.transposer import make_transposer
-    from lnpu.engine.collector import Collector
-    from lnpu.engine.dealer import Dealer
-    from lnpu.engine.feed import Feed
-    from lnpu.engine.line import Line
-    from lnpu.engine.loader import Loader
-    from lnpu.engine.row_decoder import RowDecoder
-    from lnpu.engine.store import XStore
-    from lnpu.export.codec import flat_ports
-    from lnpu.export.pe import export_pe
-    from lnpu.export.verilog import to_verilog
-
-    parts: list[tuple[str, wiring.Component | None, int]] = [
+    parts: list[tuple[str, Callable[[], wiring.Component] | None, int]] = [
         ("PE", None, EDGE.lines * EDGE.pes),
-        ("line, with its PEs", Line(EDGE), EDGE.lines),
-        ("feed of a line", Feed(EDGE), EDGE.lines),
-        ("dealer", Dealer(EDGE), 1),
-        ("X buffer, with its decoders", XStore(EDGE), 1),
-        ("... of which a decoder", RowDecoder(EDGE), EDGE.decoders),
-        ("loader, with transposer", Loader(EDGE), 1),
-        ("... of which the transposer", make_transposer(EDGE.transposer, EDGE.vector), 1),
-        ("collector", Collector(EDGE), 1),
+        ("line, with its PEs", lambda: Line(EDGE), EDGE.lines),
+        ("feed of a line", lambda: Feed(EDGE), EDGE.lines),
+        ("dealer", lambda: Dealer(EDGE), 1),
+        ("X buffer, with its decoders", lambda: XStore(EDGE), 1),
+        ("... of which a decoder", lambda: RowDecoder(EDGE), EDGE.decoders),
+        ("loader, with transposer", lambda: Loader(EDGE), 1),
+        ("... of which the transposer", lambda: make_transposer(EDGE.transposer, EDGE.vector), 1),
+        ("collector", lambda: Collector(EDGE), 1),
     ]
-    library = Library.read(liberty) if liberty else None
+    library = Library(liberty) if liberty else None
     rows = []
     total = dict.fromkeys(("lut4", "lutram", "ff", "bram"), 0)
+    gates = 0.0
     with tempfile.TemporaryDirectory() as folder, Progress(console=console) as progress:
         for name, unit, count in progress.track(parts, description="size"):
+            top, file = "unit", Path(folder) / "unit.v"
+            placed = name.startswith(("PE", "line"))
             if unit is None:
                 top = export_pe(Path(folder))["top"]
                 file = Path(folder) / f"{top}.v"
             else:
-                top, file = "unit", Path(folder) / "unit.v"
-                file.write_text(to_verilog(unit, top, flat_ports(unit)))
-            report = fpga([file], top, wide_luts=False)
+                file.write_text(to_verilog(unit(), top, flat_ports(unit())))
+            report = fpga([file], top, wide_luts=False, pnr=placed)
             numbers = {key: getattr(report, key) for key in total}
-            if not name.startswith((".", "PE")):
-                for key, value in numbers.items():
-                    total[key] += count * value
-            gates = (
-                f"{asic([file], top, library).kge:.2f}"
-                if library and name.startswith(("PE", "line"))
-                else "-"
-            )
-            rows.append([name, str(count), *map(str, numbers.values()), str(report.depth), gates])
-    rows.append(["**engine**, sum of the parts", "1", *(f"**{value}**" for value in total.values()), "", "-"])
+            part = not name.startswith((".", "PE"))
+            for key, value in numbers.items() if part else ():
+                total[key] += count * value
+            cells = ["-", "-"]
+            if library:
+                standing = StandIns()
+                if unit is not None:
+                    whole = unit()
+                    file.write_text(to_verilog(Without(whole, standing), top, flat_ports(whole)))
+                mapped = asic([file], top, library, period_ns=PERIOD)
+                own = mapped.kge - sum(standing.kge(shape, library, folder) for shape in standing.shapes)
+                gates += count * own if part else 0
+                cells = [f"{own:.2f}", f"{mapped.delay_ns:.2f}"]
+            fmax = f"{report.fmax_mhz:.0f}" if report.fmax_mhz else "-"
+            rows.append([name, str(count), *map(str, numbers.values()), str(report.depth), fmax, *cells])
+    sums = [f"**{value}**" for value in total.values()]
+    rows.append(
+        ["**engine**, sum of the parts", "1", *sums, "", "", f"**{gates:.1f}**" if library else "-", ""]
+    )
     head = [
         "part",
         "number",
@@ -264,9 +277,71 @@ def size_section(liberty: Path | None) -> str:
         "flip-flops",
         "block RAMs",
         "LUT levels",
-        "kGE",
+        "MHz",
     ]
-    return table(head, rows)
+    return table([*head, "kGE without memories", "ns"], rows)
+
+
+class StandIns:
+    """A platform on which a memory is one word with its read registers; notes the memories."""
+
+    def __init__(self):
+        self.shapes: list[tuple[int, tuple[int, ...], int]] = []
+
+    def get_memory(self, memory):
+        """What stands for a memory: its ports with one word behind them."""
+        m = Module()
+        writes, reads = memory.write_ports, memory.read_ports
+        width = Shape.cast(memory.shape).width
+        lanes = len(writes[0].en)
+        self.shapes.append((width, tuple(int(r.domain != "comb") for r in reads), lanes))
+        word = Signal(width)
+        for port in writes:
+            for n in range(lanes):
+                part = slice(n * width // lanes, (n + 1) * width // lanes)
+                with m.If(port.en[n]):
+                    m.d.sync += word[part].eq(Value.cast(port.data)[part])
+        for port in reads:
+            if port.domain == "comb":
+                m.d.comb += Value.cast(port.data).eq(word)
+            else:
+                with m.If(port.en):
+                    m.d.sync += Value.cast(port.data).eq(word)
+        return m
+
+    @staticmethod
+    def kge(shape: tuple[int, tuple[int, ...], int], library: Library, folder: str) -> float:
+        """Gates of a stand-in alone."""
+        width, reads, lanes = shape
+        unit, ports = Module(), {}
+        word = Signal(width)
+        data, en = Signal(width), Signal(lanes)
+        ports |= {"data": (data, False), "en": (en, False)}
+        for n in range(lanes):
+            part = slice(n * width // lanes, (n + 1) * width // lanes)
+            with unit.If(en[n]):
+                unit.d.sync += word[part].eq(data[part])
+        for n, clocked in enumerate(reads):
+            out, read = Signal(width, name=f"out{n}"), Signal(name=f"read{n}")
+            ports |= {f"out{n}": (out, True), f"read{n}": (read, False)}
+            if clocked:
+                with unit.If(read):
+                    unit.d.sync += out.eq(word)
+            else:
+                unit.d.comb += out.eq(word)
+        file = Path(folder) / "word.v"
+        file.write_text(to_verilog(unit, "word", ports))
+        return asic([file], "word", library).kge
+
+
+class Without(Elaboratable):
+    """A component elaborated on another platform."""
+
+    def __init__(self, component, platform):
+        self.component, self.platform = component, platform
+
+    def elaborate(self, platform):
+        return Fragment.get(self.component, self.platform)
 
 
 def memory_section() -> str:
