@@ -247,7 +247,8 @@ def size_section(liberty: Path | None) -> str:
                 top = export_pe(Path(folder))["top"]
                 file = Path(folder) / f"{top}.v"
             else:
-                file.write_text(to_verilog(unit(), top, flat_ports(unit())))
+                whole = unit()
+                file.write_text(to_verilog(whole, top, flat_ports(whole)))
             report = fpga([file], top, wide_luts=False, pnr=placed)
             numbers = {key: getattr(report, key) for key in total}
             part = not name.startswith((".", "PE"))
