@@ -1,8 +1,8 @@
 """Repeated blocks appear once: equal modules of an RTLIL design become one, instantiated several times.
 
 Amaranth writes a module for each instance of a component. Two of them are the same hardware when their texts
-are the same but for the names of modules and ports; exactly this is compared, children first. So sharing needs
-no help from the components, and whatever differs (an index that became a constant) stays apart.
+are the same but for the names of modules and ports; exactly this is compared, children first. So sharing
+needs no help from the components, and what differs (an index that became a constant) stays apart.
 """
 
 import re
