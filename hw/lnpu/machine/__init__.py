@@ -1,0 +1,1 @@
+"""The machine: an engine behind AXI, run by command lists in memory."""

@@ -1,0 +1,117 @@
+"""Commands of a list in memory: one description for hardware, encoder and model (`docs/programming.md`)."""
+
+import enum
+from dataclasses import dataclass
+
+from lnpu.engine.config import EngineConfig, EngineError
+
+__all__ = ["COMMANDS", "Cause", "Opcode", "Place", "check_machine", "places", "words_of"]
+
+HEADER_BITS = 16
+"""Opcode and number of words."""
+WORD_BITS = 64
+
+
+class Opcode(enum.IntEnum):
+    """First byte of a command; zero is none."""
+
+    END = 1
+    """Wait for everything before; the list ends."""
+    PASS = 2
+    """Wait for everything before; begin a pass."""
+    WALK = 3
+    """One walk of the engine."""
+    FILL = 4
+    """One row of the sparse input from memory."""
+    LOAD = 5
+    """Operands from memory to the files of the lines."""
+    DRAIN = 6
+    """Results to memory, as fp32."""
+
+
+class Cause(enum.IntEnum):
+    """Why a list was stopped; values of the register ERROR_CAUSE."""
+
+    NONE = 0
+    OPCODE = 1
+    ADDRESS = 2
+    SHAPE = 3
+    BLOCK = 4
+    READ = 5
+    WRITE = 6
+    WATCHDOG = 7
+    LIST = 8
+    FULL = 9
+    OVERFLOW = 10
+
+
+# Field -> bits in memory, negative where signed. Bytes first, so that little is lost to alignment.
+COMMANDS: dict[Opcode, dict[str, int]] = {
+    Opcode.END: {},
+    Opcode.PASS: {
+        **dict.fromkeys(("wg", "backward", "stride", "kernel_last", "x_tap", "y_tap", "one_wide"), 8),
+        **dict.fromkeys(("height_last", "width_last", "rows_last", "columns_last", "x_pixel", "y_pixel"), 16),
+        **dict.fromkeys(("y_offset", "one_code"), 16),
+        "scale": -16,
+        "top": -16,
+        "image": 32,
+    },
+    Opcode.WALK: {
+        **dict.fromkeys(("x_tap", "y_tap", "ky_first", "ky_last", "kx_first", "kx_last", "one", "both"), 8),
+        **dict.fromkeys(("replay", "table", "turn", "all", "x_bank", "x_free"), 8),
+        **dict.fromkeys(("tile_bank", "row_bank", "release", "last"), 8),
+        **dict.fromkeys(("pixels", "x_pixel", "y_pixel", "y_block", "base", "columns", "rows"), 16),
+        **dict.fromkeys(("tile", "x_pitch", "y_pitch", "one_tile", "capacity"), 16),
+        **dict.fromkeys(("row", "row_step"), 32),
+    },
+    Opcode.FILL: {
+        **dict.fromkeys(("row_length", "row_count_bits", "row_k8", "row_k16", "bank", "last"), 8),
+        **dict.fromkeys(("row_blocks", "base"), 16),
+        **dict.fromkeys(("address", "words"), 32),
+    },
+    Opcode.LOAD: {
+        **dict.fromkeys(("lines", "row", "bank", "chunks", "transposed", "tail", "last", "pad"), 8),
+        **dict.fromkeys(("entries", "rows", "elements"), 16),
+        **dict.fromkeys(("first", "address", "stride"), 32),
+    },
+    Opcode.DRAIN: {
+        **dict.fromkeys(("tile", "bank", "table", "turn", "groups", "lines", "last", "elements"), 8),
+        "count": 16,
+        **dict.fromkeys(("first", "step", "address", "stride"), 32),
+    },
+}
+"""Fields of each command in the order of memory."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a field is in its command: lowest bit (first byte of memory is low), bits, whether signed."""
+
+    low: int
+    bits: int
+    signed: bool
+
+
+def places(opcode: Opcode) -> dict[str, Place]:
+    """All fields of a command, each at a multiple of its size, behind the header."""
+    found: dict[str, Place] = {}
+    at = HEADER_BITS
+    for name, kind in COMMANDS[opcode].items():
+        bits = abs(kind)
+        at = -(-at // bits) * bits
+        found[name] = Place(at, bits, kind < 0)
+        at += bits
+    return found
+
+
+def words_of(opcode: Opcode) -> int:
+    """64-bit words of a command."""
+    ends = [place.low + place.bits for place in places(opcode).values()]
+    return -(-max(ends, default=HEADER_BITS) // WORD_BITS)
+
+
+def check_machine(config: EngineConfig) -> None:
+    """Raise EngineError unless the engine's vectors and lane blocks are whole words of memory."""
+    for name, value in (("vector", config.vector), ("lanes", config.lanes)):
+        if value % 4:
+            raise EngineError(f"`{name}` must be a multiple of 4 in a machine, not {value}")

@@ -1,0 +1,1 @@
+"""The machine in software: command lists, their golden model, and compiled hardware with a memory."""
