@@ -87,6 +87,7 @@ def mutate(
     seed: int = 1,
     depth: int = 8,
     timeout: float = 60.0,
+    part: str = "",
 ) -> MutationReport:
     """Judge a stimulus by the mutants that it kills.
 
@@ -99,6 +100,7 @@ def mutate(
         seed: which ones; the same seed gives the same mutants.
         depth: clock cycles after reset in which the solver looks for a difference of a survivor.
         timeout: seconds a proof.
+        part: only cells that drive a wire whose name begins so; "" takes all cells.
 
     Raises:
         AssertionError: the stimulus rejects the unmutated design.
@@ -109,11 +111,12 @@ def mutate(
             (work / path.name).write_text(path.read_text())
         read = " ".join(f'"{path.name}"' for path in sources)
         width = count.bit_length() + 1
+        cells = f" {top}/w:{part}* %ci1 {top}/c:* %i" if part else ""
         run_yosys(
             f"read_verilog -sv {read}\nhierarchy -top {top}\nproc\nflatten\nopt\nmemory -nomap\n"
             "opt_clean -purge\n"
             f"write_rtlil prepared.il\n"
-            f"mutate -list {count} -seed {seed} -ctrl {_SELECTOR} {width} 1 -o mutations.txt\n",
+            f"mutate -list {count} -seed {seed} -ctrl {_SELECTOR} {width} 1 -o mutations.txt{cells}\n",
             work,
             "prepare",
         )
