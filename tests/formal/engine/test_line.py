@@ -1,7 +1,8 @@
-"""Proofs on the line's exported Verilog: no sum is read before it is written, none is lost, no slot waits for ever.
+"""Proofs on the line's exported Verilog: no sum is read before it is written, none is lost, no slot hangs.
 
-The rules stand inside the unit's text, beside the ports of its memories; one address of the file, chosen freely, is
-followed from the read that brings its sums into the PEs to the write that puts them back. Slots are anything.
+The rules stand inside the unit's text, beside the ports of its memories. One address of a file, chosen
+freely, is followed from the read that brings its sums into the PEs to the write that puts them back. Slots
+are anything.
 """
 
 import re
@@ -21,7 +22,8 @@ MANNERS = """
   // A pass keeps its mode; addresses lie in their bank; offers stay; Row addresses are those of pixels.
   reg wg_was = 0, started = 0, slot_waits = 0, drain_waits = 0; reg [99:0] slot_was = 0, drain_was = 0;
   wire [99:0] slot = {slots_work, slots_dual, slots_lane, slots_code, slots_tile, slots_tile_bank, slots_row,
-    slots_row_bank, slots_end, slots_marks_release, slots_marks_last, slots_marks_tile_bank, slots_marks_row_bank};
+    slots_row_bank, slots_end, slots_marks_release, slots_marks_last,
+    slots_marks_tile_bank, slots_marks_row_bank};
   wire [99:0] drain = {drains_bank, drains_last, drains_ask_address, drains_ask_groups};
   always @(posedge clk) begin
     wg_was <= wg; started <= 1; slot_was <= slot; drain_was <= drain;
