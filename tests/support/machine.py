@@ -8,7 +8,7 @@ from lnpu.engine.config import Convolution, Pass
 from lnpu_sim.engine.workload import pass_of, synthetic
 from lnpu_sim.machine.commands import Addresses, command_list, padded, pass_commands, to_memory
 
-SIZE = 1 << 18
+SIZE = 1 << 19
 LIST = 0x100
 LINEAR = Convolution(1, 1, 24, 12), 6
 KERNEL = Convolution(4, 5, 12, 10, 3, 1, 1), 2

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lnpu.engine.config import EngineConfig, EngineError, Pass
+from lnpu.engine.config import Convolution, EngineConfig, EngineError, Pass
 from lnpu.export.machine import machine_verilog
 from lnpu.machine.commands import Cause, Opcode, places, words_of
 from lnpu.presets import engine_config, load, preset_path
@@ -273,3 +273,17 @@ def test_page_tells_where_fields_are():
     assert {name: int(number) for number, name in causes} == {
         cause.name.lower(): cause.value for cause in Cause if cause
     }
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("pes", [6, 8])
+def test_other_geometries(pes):
+    """Vectors of two words, a last chunk that is not full, a last group with fewer PEs; one line."""
+    config = EngineConfig(
+        lines=8 - pes + 1, pes=pes, group=4, tile_entries=80, row_entries=8, blocks=64, words=256, units=4
+    )
+    other = build_machine(machine_verilog(config))
+    for shape in (*SHAPES.values(), (Convolution(5, 4, 70, 38, 3, 2, 1), 1)):
+        image = Image(config, *shape, seed=4)
+        for pause in (0.0, 0.5):
+            assert check_run(machine(other, image.memory, pause=pause), image).cause is Cause.NONE
