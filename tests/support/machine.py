@@ -11,7 +11,7 @@ from lnpu_sim.machine.commands import Addresses, command_list, padded, pass_comm
 SIZE = 1 << 19
 LIST = 0x100
 LINEAR = Convolution(1, 1, 24, 12), 6
-KERNEL = Convolution(4, 5, 12, 10, 3, 1, 1), 2
+KERNEL = Convolution(4, 5, 11, 9, 3, 1, 1), 2
 SHAPES = {"linear": LINEAR, "kernel": KERNEL}
 
 
