@@ -92,14 +92,16 @@ def judge_feed(unit, effort):
 
 
 def _huge(seed, kind, pages):
-    """Walks somewhere in images of up to 4096 x 4096 pixels."""
+    """Walks in images of up to 4096 x 4096 pixels."""
     rng = np.random.default_rng(seed)
     kernel = int(rng.integers(1, 8))
     height, width = rng.integers(kernel, 4097, 2).tolist()
     padding = int(rng.integers(0, min(kernel, 4)))
     layer = Convolution(height, width, 1, 1, kernel, int(rng.integers(1, 5)), padding)
     constants, shape, images = random_pass(FEED, rng, kind, layer)
-    walks, numbers, fills = random_walks(FEED, rng, kind, constants, shape, images, 6, whole=seed % 4 == 3)
+    walks, numbers, fills = random_walks(
+        FEED, rng, kind, constants, shape, images, 6, whole=seed % 4 == 3, corner=seed % 8 < 6
+    )
     want, _ = expected(FEED, constants, walks, [pages[n][0] for n in numbers])
     return constants, walks, fills, want
 

@@ -80,8 +80,9 @@ def random_pass(config, rng, kind, shape=None, images=None):
     return constants, shape, images or int(rng.integers(1, 4))
 
 
-def random_walks(config, rng, kind, constants, shape, images, count, whole=False):
-    """Walks of a pass in any order, and the page of each; `whole`: of all pixels and all taps."""
+def random_walks(config, rng, kind, constants, shape, images, count, whole=False, corner=False):
+    """Walks of a pass in any order, and the page of each; `whole`: of all pixels and all taps; `corner`: from
+    the last rows and columns of an image on."""
     rows, columns = constants["rows_last"] + 1, constants["columns_last"] + 1
     height, width = constants["height_last"] + 1, constants["width_last"] + 1
     total, block_mask = images * rows * columns, (1 << config.block_bits) - 1
@@ -94,6 +95,9 @@ def random_walks(config, rng, kind, constants, shape, images, count, whole=False
         capacity = int(rng.integers(2, config.row_entries + 1))
         most = min(config.tile_pixels if kind is Pass.WG else config.lines * capacity, total)
         start = int(rng.integers(total))
+        if corner:
+            row = rng.integers(1, images + 1) * rows - 1 - rng.integers(min(rows, 3))
+            start = int((row + 1) * columns - 1 - rng.integers(min(columns, 6)))
         pixels = int(rng.integers(1, min(most, total - start) + 1))
         if whole:
             start, pixels = 0, min(most, total)
