@@ -1,6 +1,7 @@
 """One instance of a compiled module: ports by name, clock cycles, streams, campaigns, waves and coverage."""
 
 import ctypes
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -208,5 +209,6 @@ class RtlModule:
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_handle", None):
+        # At exit the modules that `close` needs may be gone, and the process gives everything back anyway.
+        if getattr(self, "_handle", None) and not sys.is_finalizing():
             self.close()
