@@ -1,6 +1,6 @@
 """Dealer: looks up every pixel's blocks, chooses a line for it, and gives the line its blocks."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -90,13 +90,17 @@ class Dealer(wiring.Component):
             walker.span.eq(self.span),
             self.filling.eq(walker.idle & self.walks.valid & ~walker.walks.ready),
         ]
-        pending = Signal(2)  # Row banks with results
+        # Short replayed walks leave the walker while results of earlier ones on their bank are still inside:
+        # all are counted, and a walk that the counter has no room for waits.
         command = self.walks.payload
         taken = self.walks.valid & self.walks.ready & command.last & ~self.shape.wg
-        m.d.sync += pending.eq(
-            (pending & ~self.drained) | (Cat(~command.row_bank, command.row_bank) & taken.replicate(2))
-        )
-        m.d.comb += walker.held.eq(~self.shape.wg & ~command.replay & pending.bit_select(command.row_bank, 1))
+        waits = Signal(2)
+        for bank in range(2):
+            undrained = Signal(3, name=f"undrained{bank}")  # results of a Row bank
+            more = taken & (command.row_bank == bank)
+            m.d.sync += undrained.eq(undrained + more - (self.drained[bank] & (undrained != 0)))
+            m.d.comb += waits[bank].eq(Mux(command.replay, undrained.all(), undrained != 0))
+        m.d.comb += walker.held.eq(~self.shape.wg & waits.bit_select(command.row_bank, 1))
         line, dealt = self._give(m, walker)
         self._table(m, walker, line, dealt)
         self._release(m)

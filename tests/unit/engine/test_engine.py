@@ -55,6 +55,19 @@ def test_results_that_wait(kind, period):
     check_program(unit, TINY, program)
 
 
+@pytest.mark.parametrize("kind", [Pass.FP, Pass.BP])
+@pytest.mark.parametrize("zeros", [0.8, 1.0])
+def test_short_walks_queue_up(kind, zeros):
+    """Several walks wait on one Row bank; its pixels are dealt anew only when all their results are out."""
+    channels = (3, 40) if kind is Pass.FP else (40, 3)
+    layer, tensor = random_case(kind, (2, 7, 7), channels, kernel=1, zeros=zeros, seed=5)
+    program = plan(layer, tensor, TINY)
+    for seed, pattern in enumerate(STALL_PATTERNS):
+        check_program(compiled_engine(TINY), TINY, program, pattern, seed + 1)
+    for period in (5, 50, 500):
+        check_program(Stalled(compiled_engine(TINY), {"o": every(period)}), TINY, program)
+
+
 @KINDS
 @pytest.mark.parametrize("late", ["walks", "fills", "words", "loads", "vectors", "drains"])
 def test_one_stream_is_late(kind, late):
