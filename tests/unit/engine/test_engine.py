@@ -12,11 +12,11 @@ from lnpu.engine.config import EngineError, Pass
 from lnpu.presets import engine_config, load, preset_path
 from lnpu_sim.engine.layer import SparseInput
 from lnpu_sim.engine.planner import plan
-from lnpu_sim.rtl import STALL_PATTERNS
+from lnpu_sim.rtl import STALL_PATTERNS, StreamError
 from lnpu_sim.rtl.streams import Stall, StallKind
 from support.codec import mutate
 from support.engine import cases, random_case
-from support.engine_play import Stalled, begin_pass, check_program, compiled_engine
+from support.engine_play import Stalled, begin_pass, check_program, compiled_engine, sabotaged_engine
 
 TINY = engine_config(load(preset_path("tiny")))
 KINDS = pytest.mark.parametrize("kind", Pass)
@@ -28,10 +28,17 @@ def every(period):
 
 
 def short_tiles(kind, seed=0):
-    """A layer of many tiles that are short to compute: single taps, mostly zeros."""
-    layer, tensor = random_case(
-        kind, (2, 7, 7), (6, 5), kernel=1, zeros=0.9, ones=kind is Pass.WG, seed=seed, flush=10
-    )
+    """A layer of many tiles that are short to compute: single taps, mostly zeros; in WG some pixels have no
+    work at all, unless `seed` is odd."""
+    ones = kind is Pass.WG and seed % 2 == 1
+    layer, tensor = random_case(kind, (2, 7, 7), (6, 5), kernel=1, zeros=0.9, ones=ones, seed=seed, flush=10)
+    return plan(layer, tensor, TINY)
+
+
+def short_walks(kind, zeros):
+    """A layer of many lane blocks whose walks have next to nothing to do."""
+    channels = (3, 40) if kind is Pass.FP else (40, 3)
+    layer, tensor = random_case(kind, (2, 7, 7), channels, kernel=1, zeros=zeros, seed=5)
     return plan(layer, tensor, TINY)
 
 
@@ -59,9 +66,7 @@ def test_results_that_wait(kind, period):
 @pytest.mark.parametrize("zeros", [0.8, 1.0])
 def test_short_walks_queue_up(kind, zeros):
     """Several walks wait on one Row bank; its pixels are dealt anew only when all their results are out."""
-    channels = (3, 40) if kind is Pass.FP else (40, 3)
-    layer, tensor = random_case(kind, (2, 7, 7), channels, kernel=1, zeros=zeros, seed=5)
-    program = plan(layer, tensor, TINY)
+    program = short_walks(kind, zeros)
     for seed, pattern in enumerate(STALL_PATTERNS):
         check_program(compiled_engine(TINY), TINY, program, pattern, seed + 1)
     for period in (5, 50, 500):
@@ -126,3 +131,28 @@ def test_start_in_any_cycle(kind):
     for n, cycles in enumerate([0, 1, 2, 3, *rng.integers(4, 900, 12)]):
         begin_pass(unit, cut, int(cycles))
         check_program(unit, TINY, following[n % 3], "random" if n % 2 else "none", n + 1)
+
+
+COUNT = "core_dealer_core_undrained"
+BUGS = {
+    "dealt while results are inside": (r"(assign core_dealer_core_held = )[^;]*;", r"\g<1>1'b0;"),
+    "a bank's results count once": (
+        rf"({COUNT}0 <= )([^;]*)(;[^;]*{COUNT}1 <= )([^;]*);",
+        r"\1{2'd0, |\2}\3{2'd0, |\4};",
+    ),
+    "X bank read after its last walk": (r"(assign core_claim = )[^;]*;", r"\g<1>2'd0;"),
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("bug", BUGS)
+def test_planted_bugs_are_seen(bug):
+    unit, seen = sabotaged_engine(TINY, *BUGS[bug]), 0
+    programs = [short_tiles(kind) for kind in Pass] + [short_walks(kind, 0.8) for kind in (Pass.FP, Pass.BP)]
+    for program in programs:
+        for seed, pattern in enumerate(STALL_PATTERNS):
+            try:
+                check_program(unit, TINY, program, pattern, seed + 1, idle_limit=20_000)
+            except (AssertionError, StreamError):
+                seen += 1
+    assert seen
