@@ -75,7 +75,7 @@ def mutants(name, part, count, effort, tmp_path):
         count=count,
         seed=1,
         depth=6,
-        timeout=8,
+        timeout=30,
         part=target.parts[part],
     )
 

@@ -12,8 +12,8 @@ import numpy as np
 from lnpu.engine.config import Convolution, EngineConfig, Pass
 from lnpu.export.codec import flat_ports
 from lnpu.export.verilog import to_verilog
-from lnpu_sim.rtl import STALL_PATTERNS, RtlModule
-from support.engine_feed import FeedRig, load_pages
+from lnpu_sim.rtl import STALL_PATTERNS, RtlModule, Source
+from support.engine_feed import FeedRig, load_pages, prepare
 from support.engine_feed import check as check_feed
 from support.engine_line import bench_verilog, random_program, steady_program
 from support.engine_line import check as check_line
@@ -84,11 +84,25 @@ def judge_feed(unit, effort):
         pages, case = _walks(seed)
         load_pages(unit, FEED, pages)
         check_feed(unit, FEED, *case, patterns[seed % 4], seed, slow=seed % 5 == 4)
+    _offers_first(unit)
     pages, case, _ = dense_case(FEED, count=3, pixels=8, capacity=4, least=2, most=6)
     load_pages(unit, FEED, pages)
     result = check_feed(unit, FEED, *case)
     slots = sum((want[:, 0] == 0).sum() for want in case[-1])
     assert result.cycles <= slots + 3 * (8 + 12), f"{result.cycles} cycles for {slots} slots"
+
+
+def _offers_first(unit):
+    """Lines that are never ready are offered their first slot all the same."""
+    pages, (constants, walks, fills, want) = _walks(0)
+    load_pages(unit, FEED, pages)
+    prepare(unit, constants)
+    fields = {f"walks_{name}": np.array([value]) for name, value in walks[0].items()}
+    fill = {f"fills_{name}": np.array([value]) for name, value in fills[0].items()}
+    sources = [Source(fill, "fills_valid", "fills_ready"), Source(fields, "walks_valid", "walks_ready")]
+    unit.run_streams(sources, [], idle_limit=200, until_quiet=True)
+    offered = [unit[f"slots{line}_valid"] for line, events in enumerate(want) if len(events)]
+    assert any(offered), "a slot waits until its line is ready"
 
 
 def _huge(seed, kind, pages):

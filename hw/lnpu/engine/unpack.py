@@ -54,13 +54,13 @@ class Unpack(wiring.Component):
         valid, ended = Signal(), Signal()  # a block is under way; `marks` go with its next slot
         wide = Signal(reset_less=True)  # its fp16 elements are under way
         second = Signal()  # lane 1 is
-        count = Signal(COUNT_BITS)
+        count = Signal(COUNT_BITS - 1)
         unit = Signal(range(config.units), reset_less=True)
 
         free, issue, moves, group_end, block_end, finish = (
             Signal(name=name) for name in ("free", "issue", "moves", "group_end", "block_end", "finish")
         )
-        next_unit = Signal(range(config.units + 1))
+        last_unit = Signal(range(config.units))
         m.d.comb += [
             free.eq(~full | self.o.ready),
             issue.eq(valid & free & (block.one | self.words.valid)),
@@ -69,14 +69,14 @@ class Unpack(wiring.Component):
             block_end.eq(group_end & (wide | (block.n16 == 0))),
             finish.eq(moves & block_end),
             # fp16 elements take two units from an even one on, also behind the last fp8 element.
-            next_unit.eq((unit | (wide | group_end)) + 1),
-            self.words.ready.eq(moves & ~block.one & (block_end | (next_unit == config.units))),
+            last_unit.eq(unit | (wide | group_end)),
+            self.words.ready.eq(moves & ~block.one & (block_end | (last_unit == config.units - 1))),
         ]
         with m.If(issue):
             m.d.sync += [second.eq(~moves), ended.eq(0)]
         with m.If(moves):
             m.d.sync += [
-                unit.eq(Mux(self.words.ready, 0, next_unit)),
+                unit.eq(Mux(self.words.ready, 0, last_unit + 1)),
                 count.eq(Mux(group_end, 0, count + 1)),
                 wide.eq(wide | group_end),
             ]
