@@ -27,6 +27,16 @@ class Opcode(enum.IntEnum):
     """Operands from memory to the files of the lines."""
     DRAIN = 6
     """Results to memory, as fp32."""
+    ENCODE = 7
+    """Wait for everything before; fp32 elements, ReLU or mask, to a compressed tensor."""
+    MASK = 8
+    """Wait for everything before; fp32 elements, ReLU or mask, to fp32 elements."""
+    DECODE = 9
+    """Wait for everything before; a compressed tensor to fp16 elements."""
+    COMBINE = 10
+    """Wait for everything before; a weighted sum of two fp32 arrays."""
+    UPDATE = 11
+    """Wait for everything before; one step of SGD on fp32 masters, and their fp16 copies."""
 
 
 class Cause(enum.IntEnum):
@@ -43,6 +53,7 @@ class Cause(enum.IntEnum):
     LIST = 8
     FULL = 9
     OVERFLOW = 10
+    INVALID = 11
 
 
 # Field -> bits in memory, negative where signed. Bytes first, so that little is lost to alignment.
@@ -78,6 +89,36 @@ COMMANDS: dict[Opcode, dict[str, int]] = {
         **dict.fromkeys(("tile", "bank", "table", "turn", "groups", "lines", "last", "elements"), 8),
         "count": 16,
         **dict.fromkeys(("first", "step", "address", "stride"), 32),
+    },
+    Opcode.ENCODE: {
+        **dict.fromkeys(("relu", "mask_in", "mask_out", "gradient", "k8", "k16"), 8),
+        **dict.fromkeys(("n", "h", "w", "c"), 16),
+        "bias": -16,
+        **dict.fromkeys(("source", "mask", "pointers", "target", "descriptor"), 32),
+    },
+    Opcode.MASK: {
+        **dict.fromkeys(("relu", "mask_in", "mask_out", "gradient"), 8),
+        **dict.fromkeys(("n", "h", "w", "c"), 16),
+        **dict.fromkeys(("source", "mask", "target"), 32),
+    },
+    Opcode.DECODE: {
+        **dict.fromkeys(("gradient", "k8", "k16"), 8),
+        **dict.fromkeys(("n", "h", "w", "c"), 16),
+        "bias": -16,
+        **dict.fromkeys(("source", "pointers", "target"), 32),
+    },
+    Opcode.COMBINE: {
+        "single": 8,
+        **dict.fromkeys(("elements", "columns", "rows"), 16),
+        **dict.fromkeys(("scale_a", "scale_b"), 32),
+        **dict.fromkeys(("a", "a_column", "a_row", "b", "b_column", "b_row"), 32),
+        **dict.fromkeys(("target", "target_column", "target_row"), 32),
+    },
+    Opcode.UPDATE: {
+        "guarded": 8,
+        "count": 32,
+        **dict.fromkeys(("gradient", "state", "weights", "exponent"), 32),
+        **dict.fromkeys(("scale", "decay", "momentum", "rate"), 32),
     },
 }
 """Fields of each command in the order of memory."""
