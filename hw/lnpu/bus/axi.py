@@ -9,6 +9,8 @@ import enum
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from lnpu.bus.limits import MAX_WORDS
+
 __all__ = [
     "ADDRESS_BITS",
     "DATA_BITS",
@@ -32,8 +34,6 @@ ID_BITS = 1
 """Bits of IDs, which are 0: agents and interconnects want the ports."""
 PAGE_BYTES = 4096
 """No burst crosses a multiple of this (section A3.4.1)."""
-MAX_WORDS = 1 << 20
-"""Words of one DMA command, at most."""
 
 
 class Response(enum.IntEnum):

@@ -3,9 +3,23 @@
 import enum
 from dataclasses import dataclass
 
+from lnpu.bus.limits import MAX_WORDS
+from lnpu.codec.config import BIAS_MAX, BIAS_MIN, RUN_WIDTHS_8, RUN_WIDTHS_16
 from lnpu.engine.config import EngineConfig, EngineError
 
-__all__ = ["COMMANDS", "Cause", "Opcode", "Place", "check_machine", "places", "words_of"]
+__all__ = [
+    "ADDRESSES",
+    "COMMANDS",
+    "ELEMENTWISE",
+    "SIZES",
+    "Cause",
+    "Opcode",
+    "Place",
+    "check_machine",
+    "places",
+    "refused",
+    "words_of",
+]
 
 HEADER_BITS = 16
 """Opcode and number of words."""
@@ -123,6 +137,43 @@ COMMANDS: dict[Opcode, dict[str, int]] = {
 }
 """Fields of each command in the order of memory."""
 
+ADDRESSES: dict[Opcode, tuple[str, ...]] = {
+    Opcode.FILL: ("address",),
+    Opcode.LOAD: ("address", "stride"),
+    Opcode.DRAIN: ("address", "stride"),
+    Opcode.ENCODE: ("source", "mask", "pointers", "target", "descriptor"),
+    Opcode.MASK: ("source", "mask", "target"),
+    Opcode.DECODE: ("source", "pointers", "target"),
+    Opcode.COMBINE: (
+        "a",
+        "a_column",
+        "a_row",
+        "b",
+        "b_column",
+        "b_row",
+        "target",
+        "target_column",
+        "target_row",
+    ),
+    Opcode.UPDATE: ("gradient", "state", "weights", "exponent"),
+}
+"""Fields that must be multiples of 8. Commands that are not named have none."""
+
+SIZES: dict[Opcode, tuple[str, ...]] = {
+    Opcode.FILL: ("words",),
+    Opcode.LOAD: ("rows", "elements"),
+    Opcode.DRAIN: ("elements",),
+    Opcode.ENCODE: ("n", "h", "w", "c"),
+    Opcode.MASK: ("n", "h", "w", "c"),
+    Opcode.DECODE: ("n", "h", "w", "c"),
+    Opcode.COMBINE: ("elements", "columns", "rows"),
+    Opcode.UPDATE: ("count",),
+}
+"""Fields that must not be 0."""
+
+ELEMENTWISE = (Opcode.ENCODE, Opcode.MASK, Opcode.DECODE, Opcode.COMBINE, Opcode.UPDATE)
+"""Commands that run alone, outside of passes."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -149,6 +200,23 @@ def words_of(opcode: Opcode) -> int:
     """64-bit words of a command."""
     ends = [place.low + place.bits for place in places(opcode).values()]
     return -(-max(ends, default=HEADER_BITS) // WORD_BITS)
+
+
+def refused(opcode: Opcode, fields: dict[str, int], config: EngineConfig) -> tuple[Cause, int] | None:
+    """Why the sequencer does not hand a command on: cause and address, or None."""
+    addresses = [fields[name] for name in ADDRESSES.get(opcode, ())]
+    if any(address & 7 for address in addresses):
+        return Cause.ADDRESS, addresses[0]
+    wrong = any(fields[name] == 0 for name in SIZES.get(opcode, ()))
+    wrong |= opcode is Opcode.FILL and fields["words"] > MAX_WORDS
+    wrong |= opcode is Opcode.DRAIN and fields["elements"] > config.lanes
+    if opcode in (Opcode.ENCODE, Opcode.MASK):
+        wrong |= fields["mask_in"] != 0 and fields["mask_out"] != 0
+    if opcode in (Opcode.ENCODE, Opcode.DECODE):
+        wrong |= fields["k8"] not in RUN_WIDTHS_8 or fields["k16"] not in RUN_WIDTHS_16
+        wrong |= not BIAS_MIN <= fields["bias"] <= BIAS_MAX
+    wrong |= opcode is Opcode.UPDATE and fields["count"] % 4 != 0
+    return (Cause.SHAPE, 0) if wrong else None
 
 
 def check_machine(config: EngineConfig) -> None:

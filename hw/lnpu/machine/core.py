@@ -1,6 +1,6 @@
 """The machine behind its registers: sequencer, queues, units, engine and DMAs."""
 
-from amaranth.hdl import Cat, Module, ResetInserter, Signal
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect
@@ -12,11 +12,12 @@ from lnpu.bus.write import WriteDma
 from lnpu.engine.config import EngineConfig
 from lnpu.engine.counters import counts_layout
 from lnpu.engine.engine import Engine
-from lnpu.machine.commands import Cause
+from lnpu.machine.commands import Cause, Opcode
 from lnpu.machine.drain import Drain
 from lnpu.machine.fill import Fill
 from lnpu.machine.load import Load
 from lnpu.machine.sequencer import Sequencer
+from lnpu.vector.unit import VectorUnit
 
 __all__ = ["QUEUE", "Core", "traffic_layout"]
 
@@ -25,10 +26,32 @@ QUEUE = 4
 
 
 def traffic_layout() -> data.StructLayout:
-    """Bytes moved, by class, modulo 2^32: `read_x`: sparse inputs of FP and WG; `read_w`: weights; `read_d`:
-    gradients; `read_command`; `write_w`: dW; `write_result`: results of FP and BP."""
-    names = ("read_x", "read_w", "read_d", "read_command", "write_w", "write_result")
+    """Bytes moved, by class, modulo 2^32: `x`: compressed activations; `w`: weights, dW, optimiser; `d`:
+    gradients; `result`: fp32 results, masks; `command`."""
+    names = ("read_x", "read_w", "read_d", "read_result", "read_command")
+    names += ("write_x", "write_w", "write_d", "write_result")
     return data.StructLayout(dict.fromkeys(names, 32))
+
+
+def _moved(port):
+    """1 in the cycle of a transfer."""
+    return port.valid & port.ready
+
+
+def _share(m, second, target, *sources):
+    """A stream's source is the first of two, or with `second` the other one."""
+    for chosen, source in zip((~second, second), sources, strict=True):
+        m.d.comb += source.ready.eq(target.ready & chosen)
+        with m.If(chosen):
+            m.d.comb += [target.valid.eq(source.valid), target.payload.eq(source.payload)]
+
+
+def _deal(m, second, source, *targets):
+    """A stream goes to the first of two, or with `second` to the other one."""
+    for chosen, target in zip((~second, second), targets, strict=True):
+        m.d.comb += [target.valid.eq(source.valid & chosen), target.payload.eq(source.payload)]
+        with m.If(chosen):
+            m.d.comb += source.ready.eq(target.ready)
 
 
 class Core(wiring.Component):
@@ -86,12 +109,15 @@ class Core(wiring.Component):
         listed, rows, operands = reads
         connect(m, sequencer.request, listed.commands)
         connect(m, listed.o, sequencer.words)
-        connect(m, fill.requests, rows.commands)
-        connect(m, rows.o, fill.data)
-        connect(m, load.requests, operands.commands)
-        connect(m, operands.o, load.data)
-        connect(m, drain.requests, write.commands)
-        connect(m, drain.words, write.i)
+        m.submodules.vector = vector = reset(VectorUnit())
+        connect(m, sequencer.elements, vector.tasks)
+        busy = ~vector.idle
+        _share(m, busy, rows.commands, fill.requests, vector.b_requests)
+        _share(m, busy, operands.commands, load.requests, vector.a_requests)
+        _share(m, busy, write.commands, drain.requests, vector.requests)
+        _share(m, busy, write.i, drain.words, vector.words)
+        _deal(m, busy, rows.o, fill.data, vector.b_data)
+        _deal(m, busy, operands.o, load.data, vector.a_data)
         connect(m, fill.fills, engine.fills)
         connect(m, fill.words, engine.words)
         connect(m, load.loads, engine.loads)
@@ -109,14 +135,14 @@ class Core(wiring.Component):
         ]
         bursts = write.busy | rows.busy | operands.busy
         work = Signal()
-        m.d.comb += work.eq(bursts | ~load.idle | ~drain.idle | Cat(*waiting).any())
-        self._control(m, sequencer, engine, reads, write)
+        m.d.comb += work.eq(bursts | busy | ~load.idle | ~drain.idle | Cat(*waiting).any())
+        self._control(m, sequencer, engine, vector, reads, write)
         m.d.comb += [
             drain.top.eq(engine.shape.top),
             sequencer.quiet.eq(~work),
             sequencer.settled.eq(~(bursts | listed.busy)),
         ]
-        self._count(m, sequencer, fill, load, drain, listed, operands)
+        self._count(m, sequencer, fill, load, drain, listed, vector)
         return m
 
     def _pass(self, m, port, name):
@@ -139,7 +165,7 @@ class Core(wiring.Component):
         ]
         return fifo.level
 
-    def _control(self, m, sequencer, engine, reads, write):
+    def _control(self, m, sequencer, engine, vector, reads, write):
         for name in ("start", "abort", "reset", "list_address", "list_words", "watchdog"):
             m.d.comb += getattr(sequencer, name).eq(getattr(self, name))
         for name in ("busy", "done", "error", "ended", "cause", "index", "address"):
@@ -157,26 +183,36 @@ class Core(wiring.Component):
             sequencer.blocks.eq(engine.errors.any()),
             sequencer.full.eq(engine.full),
             sequencer.overflow.eq(engine.overflow),
+            sequencer.bad.eq(vector.bad),
+            sequencer.invalid.eq(vector.invalid),
+            vector.clear.eq(sequencer.clear),
             self.counts.eq(engine.counts),
         ]
 
-    def _count(self, m, sequencer, fill, load, drain, listed, operands):
+    def _count(self, m, sequencer, fill, load, drain, listed, vector):
         shape, traffic = sequencer.shape, self.traffic
         row_task = Signal()  # the vectors are gradients
         with m.If(load.loads.valid):
             m.d.sync += row_task.eq(load.loads.payload.row)
-        words = {
-            "read_x": fill.data.valid & fill.data.ready & ~shape.backward,
-            "read_w": load.data.valid & load.data.ready & ~row_task,
-            "read_d": (load.data.valid & load.data.ready & row_task)
-            | (fill.data.valid & fill.data.ready & shape.backward),
-            "read_command": listed.o.valid & listed.o.ready,
-            "write_w": drain.words.valid & drain.words.ready & shape.wg,
-            "write_result": drain.words.valid & drain.words.ready & ~shape.wg,
+        gradient, opcode = vector.gradient, vector.opcode
+        update, decode = opcode == Opcode.UPDATE, opcode == Opcode.DECODE
+        coded = decode | (opcode == Opcode.ENCODE)
+        read = _moved(vector.a_data) + _moved(vector.b_data)
+        rows, operands, results = map(_moved, (fill.data, load.data, drain.words))
+        written = _moved(vector.words)
+        counted = {
+            "read_x": (rows & ~shape.backward) + Mux(decode & ~gradient, read, 0),
+            "read_w": (operands & ~row_task) + Mux(update, read, 0),
+            "read_d": (operands & row_task) + (rows & shape.backward) + Mux(decode & gradient, read, 0),
+            "read_result": Mux(update | decode, 0, read),
+            "read_command": _moved(listed.o),
+            "write_x": written & coded & ~gradient,
+            "write_w": (results & shape.wg) + (written & update),
+            "write_d": written & coded & gradient,
+            "write_result": (results & ~shape.wg) + (written & ~coded & ~update),
         }
-        for name, moved in words.items():
-            with m.If(moved):
-                m.d.sync += traffic[name].eq(traffic[name] + 8)
+        for name, words in counted.items():
+            m.d.sync += traffic[name].eq(traffic[name] + (words << 3))
         with m.If(self.busy):
             m.d.sync += self.cycles.eq(self.cycles + 1)
         with m.If(sequencer.clear):

@@ -8,7 +8,7 @@ from lnpu.engine.config import EngineConfig
 from lnpu.engine.payloads import drain_command, fill_command, load_command
 from lnpu.machine.commands import WORD_BITS, Opcode, places, words_of
 
-__all__ = ["drain_task", "fill_task", "load_task", "record_layout"]
+__all__ = ["drain_task", "element_task", "fill_task", "load_task", "record_layout"]
 
 SIZE_BITS = 16
 """Rows and elements of a load."""
@@ -21,6 +21,11 @@ def record_layout(opcode: Opcode) -> data.FlexibleLayout:
         for name, place in places(opcode).items()
     }
     return data.FlexibleLayout(WORD_BITS * words_of(opcode), fields)
+
+
+def element_task() -> data.StructLayout:
+    """An element-wise command: `opcode`, and all of its words as `record` (see `record_layout`)."""
+    return data.StructLayout({"opcode": 8, "record": WORD_BITS * max(map(words_of, Opcode))})
 
 
 def fill_task(config: EngineConfig) -> data.StructLayout:

@@ -2,16 +2,17 @@
 
 import enum
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from lnpu.bus.axi import MAX_WORDS, command_layout
+from lnpu.bus.axi import command_layout
 from lnpu.bus.read import word_layout
 from lnpu.engine.config import EngineConfig
 from lnpu.engine.payloads import pass_layout, walk_command
-from lnpu.machine.commands import Cause, Opcode, words_of
-from lnpu.machine.payloads import drain_task, fill_task, load_task, record_layout
+from lnpu.machine.check import misaligned, wrong_shape
+from lnpu.machine.commands import ADDRESSES, ELEMENTWISE, Cause, Opcode, words_of
+from lnpu.machine.payloads import drain_task, element_task, fill_task, load_task, record_layout
 
 __all__ = ["Sequencer"]
 
@@ -51,10 +52,12 @@ class Sequencer(wiring.Component):
         watchdog: `In(24)`: cycles / 256 that a command may take, 0: any.
         request: `Out(stream(command_layout))`, words: `In(stream(word_layout))`: the list.
         walks, fills, loads, drains: `Out(stream)` of the engine's walks and of tasks.
-        shape: `Out(pass_layout)`, begin: `Out(1)`: of the engine.
+        elements: `Out(stream(element_task))`: element-wise commands, offered only when `quiet`.
+        shape: `Out(pass_layout)`, begin: `Out(1)`: of the engine. opened: `Out(1)`: a pass is under way.
         quiet: `In(1)`: no unit has work. settled: `In(1)`: no burst is under way.
         read_error, write_error: `In(1)`, stop the list at once; read_address, write_address: `In(32)`.
-        blocks, full, overflow: `In(1)`: what a pass found; looked at by the PASS or END behind it.
+        blocks, full, overflow: `In(1)`: what a pass found; bad, invalid: `In(1)`: what element-wise commands
+            found; looked at by the PASS, END or element-wise command behind it.
         flush: `Out(1)`: units forget what they do; drop: `Out(1)`: its first cycle, in which DMAs do so, too.
         clear: `Out(1)`: DMAs forget their errors.
         busy, done, error: `Out(1)`; cause: `Out(Cause)`, index, address: `Out(32)`: of the last list.
@@ -68,7 +71,8 @@ class Sequencer(wiring.Component):
         super().__init__(
             {
                 **{name: In(1) for name in ("start", "abort", "reset", "quiet", "settled")},
-                **{name: In(1) for name in ("read_error", "write_error", "blocks", "full", "overflow")},
+                **{name: In(1) for name in ("read_error", "write_error")},
+                **{name: In(1) for name in ("blocks", "full", "overflow", "bad", "invalid")},
                 **{name: In(32) for name in ("list_address", "read_address", "write_address")},
                 "list_words": In(21),
                 "watchdog": In(24),
@@ -78,10 +82,21 @@ class Sequencer(wiring.Component):
                 "fills": Out(stream.Signature(fill_task(config))),
                 "loads": Out(stream.Signature(load_task(config))),
                 "drains": Out(stream.Signature(drain_task(config))),
+                "elements": Out(stream.Signature(element_task())),
                 "shape": Out(pass_layout(config)),
                 **{
                     name: Out(1)
-                    for name in ("begin", "flush", "drop", "clear", "busy", "done", "error", "ended")
+                    for name in (
+                        "begin",
+                        "opened",
+                        "flush",
+                        "drop",
+                        "clear",
+                        "busy",
+                        "done",
+                        "error",
+                        "ended",
+                    )
                 },
                 "cause": Out(Cause),
                 "index": Out(32),
@@ -122,7 +137,7 @@ class Sequencer(wiring.Component):
             with m.Case(_State.IDLE):
                 with m.If(self.start):
                     self._start(m, state, stop)
-                    m.d.sync += [at.eq(0), finished.eq(0), passed.eq(0)]
+                    m.d.sync += [at.eq(0), finished.eq(0), passed.eq(0), self.opened.eq(0)]
             with m.Case(_State.REQUEST):
                 with m.If(self.request.ready):
                     m.d.sync += state.eq(_State.HEAD)
@@ -138,7 +153,7 @@ class Sequencer(wiring.Component):
                     m.d.sync += state.eq(_State.ISSUE)
             with m.Case(_State.ISSUE):
                 next_ = Signal()
-                self._issue(m, state, record[0][:8], views, stop, place, next_, passed)
+                self._issue(m, state, record, views, stop, place, next_, passed)
                 with m.If(next_ & (stop == Cause.NONE)):
                     m.d.sync += [state.eq(_State.HEAD), at.eq(0), self.index.eq(self.index + 1)]
             with m.Case(_State.FLUSH):
@@ -167,8 +182,9 @@ class Sequencer(wiring.Component):
             with m.Default():
                 m.d.comb += stop.eq(Cause.OPCODE)
 
-    def _issue(self, m, state, opcode, views, stop, place, next_, passed):
-        """The whole command is in `views`."""
+    def _issue(self, m, state, record, views, stop, place, next_, passed):
+        """The whole command is in `record` and `views`."""
+        opcode = record[0][:8]
         fill, load, drain = (views[op] for op in (Opcode.FILL, Opcode.LOAD, Opcode.DRAIN))
         walks, fills, loads, drains = self.walks, self.fills, self.loads, self.drains
         m.d.comb += [
@@ -180,38 +196,53 @@ class Sequencer(wiring.Component):
             *(loads.payload[n].eq(load[n]) for n in ("address", "stride", "rows", "elements", "pad")),
             *(drains.payload[n].eq(drain[n]) for n in ("address", "stride", "elements")),
         ]
-        empty_load = (load.rows == 0) | (load.elements == 0)
-        elements = (drain.elements == 0) | (drain.elements > self.config.lanes)
-        checks = {
-            Opcode.WALK: (walks, 0, 0, 0),
-            Opcode.FILL: (fills, fill.address, 0, (fill.words == 0) | (fill.words > MAX_WORDS)),
-            Opcode.LOAD: (loads, load.address, load.stride, empty_load),
-            Opcode.DRAIN: (drains, drain.address, drain.stride, elements),
+        m.d.comb += [self.elements.payload.opcode.eq(opcode), self.elements.payload.record.eq(Cat(*record))]
+        streams = {
+            Opcode.WALK: walks,
+            Opcode.FILL: fills,
+            Opcode.LOAD: loads,
+            Opcode.DRAIN: drains,
+            **dict.fromkeys(ELEMENTWISE, self.elements),
         }
+        found, opened = Signal(Cause), self.opened
+        for flag, cause in (
+            (self.overflow & passed, Cause.OVERFLOW),
+            (self.full & passed, Cause.FULL),
+            (self.blocks & passed | self.bad, Cause.BLOCK),
+            (self.invalid, Cause.INVALID),
+        ):
+            with m.If(flag):  # the later assignment wins
+                m.d.comb += found.eq(cause)
         with m.Switch(opcode):
-            for op, (target, address, stride, bad) in checks.items():
-                with m.Case(op):
-                    low = Value.cast(address)[:3].any() | Value.cast(stride)[:3].any()
-                    with m.If(low):
-                        m.d.comb += [stop.eq(Cause.ADDRESS), place.eq(address)]
-                    with m.Elif(bad):
+            for op, target in streams.items():
+                alone, view = op in ELEMENTWISE, views[op]
+                with m.Case(op), m.If(self.quiet if alone else 1):
+                    with m.If((found != Cause.NONE) if alone else ~opened):
+                        m.d.comb += stop.eq(found if alone else Cause.OPCODE)
+                    with m.Elif(misaligned(op, view)):
+                        m.d.comb += [
+                            stop.eq(Cause.ADDRESS),
+                            place.eq(view[ADDRESSES[op][0]] if op in ADDRESSES else 0),
+                        ]
+                    with m.Elif(wrong_shape(op, view, self.config)):
                         m.d.comb += stop.eq(Cause.SHAPE)
                     with m.Else():
                         m.d.comb += [target.valid.eq(1), next_.eq(target.ready)]
+                        if alone:
+                            m.d.sync += opened.eq(0)
             for op in (Opcode.PASS, Opcode.END):
                 with m.Case(op), m.If(self.quiet):
-                    for found, cause in (
-                        (self.overflow, Cause.OVERFLOW),
-                        (self.full, Cause.FULL),
-                        (self.blocks, Cause.BLOCK),
-                    ):
-                        with m.If(found & passed):  # the later assignment wins
-                            m.d.comb += stop.eq(cause)
+                    m.d.comb += stop.eq(found)
                     if op == Opcode.END:
                         m.d.sync += state.eq(_State.FLUSH)
                     else:
                         m.d.comb += next_.eq(1)
-                        m.d.sync += [*_copy(self.shape, views[op]), self.begin.eq(1), passed.eq(1)]
+                        m.d.sync += [
+                            *_copy(self.shape, views[op]),
+                            self.begin.eq(1),
+                            passed.eq(1),
+                            opened.eq(1),
+                        ]
 
     def _stop(self, m, state, stop, place):
         """Errors, abort and reset; the end."""

@@ -1,5 +1,6 @@
 """Engine programs to command lists, and back to records."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,10 @@ from lnpu_sim.engine.planner import Walk, lane_groups, plan, walks_of
 from lnpu_sim.engine.program import EngineProgram
 from lnpu_sim.engine.tiles import PixelTile, most_pixels, pixel_tiles
 
-__all__ = ["Addresses", "command", "command_list", "padded", "pass_commands", "to_memory"]
+__all__ = ["Addresses", "command", "command_list", "padded", "partial_bytes", "pass_commands", "to_memory"]
+
+ONE = 0x3F800000
+"""Code of 1.0 in fp32."""
 
 Fields = dict[str, int]
 Ints = NDArray[np.int64]
@@ -27,6 +31,7 @@ class Addresses:
     Args:
         sparse: rows of the sparse input. dense: W or d, fp16. result: y, dX or dW, fp32.
         bias: FP with the constant-1 channel: its weights, fp16 [K]. bias_result: WG with it: db, fp32 [K].
+        partial: WG with several flushes: room for dW and db of all but the first, `partial_bytes` of each.
     """
 
     sparse: int
@@ -34,11 +39,18 @@ class Addresses:
     result: int
     bias: int = 0
     bias_result: int = 0
+    partial: int = 0
 
 
 def padded(channels: int) -> int:
     """Elements from one row of channels to the next in memory: rows begin at whole words."""
     return -(-channels // 4) * 4
+
+
+def partial_bytes(layer: Layer) -> int:
+    """Bytes of the dW and db of one flush."""
+    rows = layer.shape.taps * layer.shape.inputs + layer.ones
+    return 4 * rows * padded(layer.shape.outputs)
 
 
 def to_memory(array: NDArray[np.generic]) -> bytes:
@@ -99,7 +111,7 @@ class _Encoder:
         streams = self.program
         self.fills, self.loads, self.drains = map(_Stream, (streams.fills, streams.loads, streams.drains))
         self.filled: tuple[int, int] | None = None
-        self.written: set[int] = set()
+        self.flushes: Counter[int] = Counter()  # drains to an address
         self.records: list[list[int]] = []
 
     def add(self, opcode: Opcode, fields: Fields) -> None:
@@ -124,6 +136,7 @@ class _Encoder:
                     self._drain_tile(walk)
                 else:
                     self._drain_rows(walk)
+        self._add_up()
         return self.records
 
     def _fill(self, tile: PixelTile, plane: int) -> None:
@@ -182,17 +195,60 @@ class _Encoder:
             lanes = self._lanes(block)
             self._load(self.loads.take(), self.at.dense + place, stride, tile.pixels, lanes)
 
-    def _drain(self, fields: Fields, address: int, stride: int, elements: int) -> None:
-        if address in self.written:
-            raise EngineError(f"`flush` must be at least the pixels of the layer, not {self.layer.flush}")
-        self.written.add(address)
+    def _drain(
+        self, fields: Fields, address: int, stride: int, elements: int, first: int, start: int
+    ) -> None:
+        """Results to `address`, those of a later flush to its partial sums: `start` is where its part begins
+        there, `first` the address of the tensor's first element."""
+        flush = self.flushes[address]
+        self.flushes[address] += 1
+        if flush:
+            if not self.at.partial:
+                raise EngineError(
+                    f"`partial` must be given: {self.layer.flush} pixels a flush are fewer than the layer has"
+                )
+            address += self.at.partial + (flush - 1) * partial_bytes(self.layer) + start - first
         self.add(Opcode.DRAIN, {**fields, "address": address, "stride": stride, "elements": elements})
+
+    def _add_up(self) -> None:
+        """The sums of all flushes."""
+        layer, at = self.layer, self.at
+        flushes = max(self.flushes.values(), default=1)
+        width, rows = padded(layer.shape.outputs), layer.shape.taps * layer.shape.inputs
+        for flush in range(1, flushes):
+            place = at.partial + (flush - 1) * partial_bytes(layer)
+            self._sum(at.result, place, layer.shape.inputs, layer.shape.taps)
+            if layer.ones:
+                self._sum(at.bias_result, place + 4 * rows * width, 1, 1)
+
+    def _sum(self, target: int, other: int, columns: int, rows: int) -> None:
+        """`target += other`, rows x columns runs of output channels."""
+        outputs = self.layer.shape.outputs
+        step = 4 * padded(outputs)
+        if step == 4 * outputs and columns * outputs < 1 << 16:
+            outputs, columns, step = columns * outputs, 1, columns * step
+        strides = {"_column": step, "_row": step * columns}
+        arrays = {"a": target, "b": other, "target": target}
+        self.add(
+            Opcode.COMBINE,
+            {
+                "single": 0,
+                "elements": outputs,
+                "columns": columns,
+                "rows": rows,
+                "scale_a": ONE,
+                "scale_b": ONE,
+                **arrays,
+                **{f"{array}{name}": value for array in arrays for name, value in strides.items()},
+            },
+        )
 
     def _drain_rows(self, walk: Walk) -> None:
         tile, stride = self.tiles[walk.tile], 4 * padded(self.layer.sides[1])
         for block in walk.group:
             place = tile.start * stride + 4 * block * self.config.lanes
-            self._drain(self.drains.take(), self.at.result + place, stride, self._lanes(block))
+            fields = {"address": self.at.result + place, "stride": stride, "elements": self._lanes(block)}
+            self.add(Opcode.DRAIN, {**self.drains.take(), **fields})
 
     def _drain_tile(self, walk: Walk) -> None:
         """dW of a rectangle, tap by tap, and db."""
@@ -208,10 +264,18 @@ class _Encoder:
                     "last": int(n == len(part.taps) - 1 and not part.one),
                 }
                 address = self.at.result + row * stride + lane
-                self._drain({**fields, **tap}, address, stride, self._lanes(block))
+                self._drain({**fields, **tap}, address, stride, self._lanes(block), self.at.result, 0)
             if part.one:
                 tap = {"first": fields["first"] + len(part.taps) * length, "count": 0, "last": 1}
-                self._drain({**fields, **tap}, self.at.bias_result + lane, 0, self._lanes(block))
+                start = layer.shape.taps * layer.shape.inputs * stride
+                self._drain(
+                    {**fields, **tap},
+                    self.at.bias_result + lane,
+                    0,
+                    self._lanes(block),
+                    self.at.bias_result,
+                    start,
+                )
 
 
 def pass_commands(
@@ -224,6 +288,6 @@ def pass_commands(
 
     Raises:
         EngineError: as `plan`; the engine's vectors or lane blocks are no whole words; WG needs more than one
-            flush, which a list cannot add up.
+            flush, and there is no room for partial sums.
     """
     return _Encoder(layer, tensor, config, at).run()

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnpu.engine.config import EngineConfig
-from lnpu.machine.commands import Cause, Opcode, places, words_of
+from lnpu.machine.commands import ELEMENTWISE, Cause, Opcode, places, refused, words_of
 from lnpu_sim.engine.files import lane_order
 from lnpu_sim.engine.model import EngineModel
 from lnpu_sim.engine.program import EngineProgram, columns
@@ -90,17 +90,24 @@ class MachineModel:
         self.memory = memory
         index, at, end = 0, 0, words
         pending: list[tuple[Opcode, Fields]] = []
+        self.found, self.saturated = Cause.NONE, False
         try:
             while True:
                 opcode, fields = self._parse(address, at, end)
                 at += words_of(opcode)
-                if opcode in (Opcode.END, Opcode.PASS):
+                if opcode in (Opcode.END, Opcode.PASS, *ELEMENTWISE):
                     self._finish(pending)
                     pending = []
+                elif not pending:
+                    raise _StopError(Cause.OPCODE)
                 if opcode is Opcode.END:
                     return Ended(Cause.NONE, index)
-                self._check(opcode, fields)
-                pending.append((opcode, fields))
+                if (cause := refused(opcode, fields, self.config)) is not None:
+                    raise _StopError(*cause)
+                if opcode in ELEMENTWISE:
+                    self._element(opcode, fields)
+                else:
+                    pending.append((opcode, fields))
                 index += 1
         except _StopError as stop:
             return Ended(stop.cause, index, stop.address)
@@ -132,19 +139,10 @@ class MachineModel:
             fields[name] = number - (place.signed and number >> place.bits - 1 << place.bits)
         return opcode, fields
 
-    def _check(self, opcode: Opcode, fields: Fields) -> None:
-        if "address" in fields and (fields["address"] | fields.get("stride", 0)) & 7:
-            raise _StopError(Cause.ADDRESS, fields["address"])
-        wrong = {
-            Opcode.FILL: not 1 <= fields.get("words", 1) <= 1 << 20,
-            Opcode.LOAD: 0 in (fields.get("rows"), fields.get("elements")),
-            Opcode.DRAIN: not 1 <= fields.get("elements", 1) <= self.config.lanes,
-        }
-        if wrong.get(opcode):
-            raise _StopError(Cause.SHAPE)
-
     def _finish(self, pending: list[tuple[Opcode, Fields]]) -> None:
         """The pass before: results to memory, then its errors."""
+        if self.found is not Cause.NONE:
+            raise _StopError(self.found)
         if not pending:
             return
         kinds: dict[Opcode, list[Fields]] = {op: [f for o, f in pending if o is op] for op in Opcode}

@@ -1,0 +1,1 @@
+"""Element-wise commands: encode, decode, masks, weighted sums, optimiser."""
