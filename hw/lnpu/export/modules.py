@@ -116,7 +116,7 @@ def _carried(text: str, port: str) -> list[str]:
 
 def _instance(module: str) -> str:
     """The last part of a module's path, without the number of the instance."""
-    return re.sub(r"\d+$", "", module.rsplit(".", 1)[-1].lstrip("\\"))
+    return re.sub(r"_?\d+$", "", module.rsplit(".", 1)[-1].lstrip("\\"))
 
 
 def _free(name: str, taken: Collection[str]) -> str:

@@ -11,7 +11,7 @@ from systemrdl.node import AddrmapNode
 from lnpu import __version__
 from lnpu.regs.description import Field, registers
 
-__all__ = ["c_header", "html_page", "ip_xact", "markdown_table", "python_constants", "write_all"]
+__all__ = ["access", "c_header", "html_page", "ip_xact", "markdown_table", "python_constants", "write_all"]
 
 
 def c_header(top: AddrmapNode) -> str:
@@ -51,7 +51,8 @@ def python_constants(top: AddrmapNode) -> str:
     return "\n".join([*lines, "}", ""])
 
 
-def _access(field: Field) -> str:
+def access(field: Field) -> str:
+    """What software may do with a field: R, W, RW, W1C (writing 1 clears) or a pulse."""
     if field.clears:
         return "W1C"
     if field.pulse:
@@ -73,7 +74,7 @@ def markdown_table(top: AddrmapNode) -> str:
             # A register with a field `value` says in its own description what the value is.
             meaning = register.description if field.name == "value" else field.description
             head = (f"{register.address:#05x}", register.name) if n == 0 else ("", "")
-            cells = (*head, bits, field.name, _access(field), reset, meaning)
+            cells = (*head, bits, field.name, access(field), reset, meaning)
             rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
 

@@ -11,6 +11,8 @@ def register(app: typer.Typer) -> None:
     """Add every command to the application."""
     from lnpu.export.commands import (
         codec,
+        config,
+        generate,
         synth,
         verify,
         verify_engine,
@@ -19,5 +21,15 @@ def register(app: typer.Typer) -> None:
         verilog_engine,
     )
 
-    for module in (verilog, verify, verify_engine, codec, synth, verilog_codec, verilog_engine):
+    for module in (
+        generate,
+        config,
+        verilog,
+        verify,
+        verify_engine,
+        codec,
+        synth,
+        verilog_codec,
+        verilog_engine,
+    ):
         module.register(app)
