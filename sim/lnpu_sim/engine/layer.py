@@ -43,6 +43,12 @@ class SparseInput:
         code = np.where(group == FP8, narrow(codes, bias).astype(np.int64), codes.astype(np.int64))
         return cls(code, (group > FP8).astype(np.int64), group > 0, bias)
 
+    @classmethod
+    def unknown(cls, shape: tuple[int, ...], bias: int) -> "SparseInput":
+        """Elements [N, H, W, C] that are in a machine's memory only; a layer needs `words` then."""
+        zeros = np.broadcast_to(np.int64(0), shape)
+        return cls(zeros, zeros, np.broadcast_to(np.bool_(False), shape), bias)
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -54,6 +60,7 @@ class Layer:
         top: of the window. ones: whether a constant-1 channel is issued (FP and WG).
         bias: fp16 codes [K], weights of the constant-1 channel in FP (None: zeros).
         flush: WG: pixels whose terms meet in one accumulator before it is drained; a tile may exceed it.
+        words: of each row of the sparse input in the X buffer, at most, int64 [planes, N * H]; None: counted.
 
     Raises:
         EngineError: `ones` in BP, `flush` below 1, or an array of the wrong shape.
@@ -67,6 +74,7 @@ class Layer:
     ones: bool = False
     bias: Ints | None = None
     flush: int = FLUSH
+    words: Ints | None = None
 
     def __post_init__(self) -> None:
         if self.ones and self.kind is Pass.BP:

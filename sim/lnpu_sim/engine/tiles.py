@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lnpu.codec.config import BLOCK
+from lnpu.codec.config import BLOCK, WORD_BITS, FgmpFormat, Geometry
 from lnpu.engine.config import EngineConfig, EngineError, Pass
 from lnpu_sim.engine.layer import Layer
 
@@ -18,6 +18,7 @@ __all__ = [
     "rectangles",
     "row_words",
     "used_rows",
+    "words_bound",
 ]
 
 Ints = NDArray[np.int64]
@@ -86,6 +87,8 @@ def row_words(layer: Layer, config: EngineConfig) -> Ints:
 
     An fp8 element takes one unit, an fp16 element two, at an even unit; a block starts at a word.
     """
+    if layer.words is not None:
+        return layer.words
     sparse = layer.sparse
     n, h, _, c = sparse.code.shape
     firsts = np.arange(0, c, BLOCK)
@@ -94,6 +97,24 @@ def row_words(layer: Layer, config: EngineConfig) -> Ints:
     units = small + np.where(wide > 0, small & 1, 0) + 2 * wide
     words = (-(-units // config.units)).sum(axis=2)
     return np.asarray(words.reshape(n * h, -1).T)
+
+
+def words_bound(geometry: Geometry, fmt: FgmpFormat, row_sizes: Ints, units: int) -> Ints:
+    """What `row_words` is at most, from the sizes of the rows alone, int64 [planes, N * H].
+
+    A row of `b` bits behind its headers holds units of at least `min(w8, w16 / 2)` bits each; a block loses
+    at most `units` to its alignment, and takes no more than 2 units an element.
+
+    Args:
+        row_sizes: int64 [rows], 64-bit words of the rows in memory. units: of a word of the X buffer.
+    """
+    g = geometry
+    bits = np.maximum(WORD_BITS * row_sizes - 2 * g.count_bits * g.w, 0)
+    found = np.maximum(bits // fmt.w8, 2 * bits // fmt.w16)
+    by_row = (found + g.w * units) // units
+    sizes = by_row.reshape(g.n, g.planes, g.h).swapaxes(0, 1).reshape(g.planes, -1)
+    full = np.array([g.w * -(-2 * g.length(plane) // units) for plane in range(g.planes)])
+    return np.asarray(np.minimum(sizes, full[:, None]))
 
 
 def needed_rows(layer: Layer) -> tuple[Ints, Ints]:
@@ -123,6 +144,21 @@ def used_rows(layer: Layer) -> NDArray[np.bool_]:
     return np.tile(used, layer.images)
 
 
+def _ends(words: Ints, begins: Ints, decoders: int, region: int) -> Ints:
+    """For each first row of a bank the first row that no longer fits: rows go to the decoders in turn, each
+    with `region` words; [planes, rows] words."""
+    count = words.shape[1]
+    ends = np.full(len(begins), count)
+    for plane in words:
+        for decoder in range(decoders):
+            total = np.cumsum(plane[decoder::decoders])
+            start = (begins - decoder + decoders - 1) // decoders  # its first row in the bank
+            before = np.append(0, total)[np.minimum(start, len(total))]
+            late = np.searchsorted(total, before + region, side="right")
+            ends = np.minimum(ends, np.where(late < len(total), decoder + decoders * late, count))
+    return ends
+
+
 def _reach(layer: Layer, config: EngineConfig) -> Ints:
     """For each row of the lanes' side, the last row that fits into an X bank together with it."""
     first, last = needed_rows(layer)
@@ -132,20 +168,11 @@ def _reach(layer: Layer, config: EngineConfig) -> Ints:
     if width > config.blocks:
         raise EngineError(f"`blocks` must be at least {width} for this layer, not {config.blocks}")
     rows, region = config.blocks // width, config.words // config.decoders
-    count = words.shape[1]
-    reach = np.zeros(len(first), np.int64)
-    fits: dict[int, int] = {}
-    for at, begin in enumerate(first.tolist()):
-        if begin not in fits:
-            inner = np.flatnonzero(used_row[begin : begin + rows])
-            part = words[:, begin + inner]
-            part = np.pad(part, ((0, 0), (0, -part.shape[1] % config.decoders)))
-            used = np.cumsum(part.reshape(len(words), -1, config.decoders), axis=1).reshape(part.shape)
-            inside: NDArray[np.bool_] = np.all(used <= region, axis=0)
-            fitted = len(inner) if inside.all() else int(np.argmin(inside))
-            fitting = rows if fitted >= len(inner) else int(inner[fitted])
-            fits[begin] = begin + min(fitting, rows, count - begin) - 1
-        reach[at] = np.searchsorted(last, fits[begin], side="right") - 1
+    # Rows that no tap reads take no room and no turn.
+    kept = np.flatnonzero(used_row)
+    ends = _ends(words[:, kept], np.searchsorted(kept, first), config.decoders, region)
+    fits = np.minimum(np.append(kept, words.shape[1])[ends], first + rows) - 1
+    reach = np.searchsorted(last, fits, side="right") - 1
     short = np.flatnonzero(reach < np.arange(len(first)))
     if len(short):
         at = int(short[0])
