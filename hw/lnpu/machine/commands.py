@@ -2,6 +2,7 @@
 
 import enum
 from dataclasses import dataclass
+from functools import cache
 
 from lnpu.bus.limits import MAX_WORDS
 from lnpu.codec.config import BIAS_MAX, BIAS_MIN, RUN_WIDTHS_8, RUN_WIDTHS_16
@@ -184,6 +185,7 @@ class Place:
     signed: bool
 
 
+@cache
 def places(opcode: Opcode) -> dict[str, Place]:
     """All fields of a command, each at a multiple of its size, behind the header."""
     found: dict[str, Place] = {}
@@ -196,6 +198,7 @@ def places(opcode: Opcode) -> dict[str, Place]:
     return found
 
 
+@cache
 def words_of(opcode: Opcode) -> int:
     """64-bit words of a command."""
     ends = [place.low + place.bits for place in places(opcode).values()]

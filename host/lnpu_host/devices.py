@@ -1,0 +1,128 @@
+"""Devices that run command lists: the golden model, and the compiled Verilog."""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from lnpu.engine.config import EngineConfig
+from lnpu_host.errors import HostError
+from lnpu_sim.machine.model import Ended, MachineModel
+
+__all__ = ["Device", "ModelDevice", "RtlDevice", "open_device"]
+
+CYCLES = 50_000_000
+"""Cycles that a list may take before it counts as hung."""
+
+
+class Device(Protocol):
+    """A machine with a memory."""
+
+    config: EngineConfig
+    size: int
+    """Bytes of its memory."""
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write bytes."""
+
+    def read(self, address: int, count: int) -> bytes:
+        """Read bytes."""
+
+    def run(self, address: int, words: int) -> Ended:
+        """Execute the list of `words` words at byte `address`."""
+
+    def counters(self) -> dict[str, int]:
+        """Performance counters of the last list, by register name; empty where there are none."""
+
+
+def _check(address: int, count: int, size: int) -> None:
+    if address < 0 or address + count > size:
+        raise HostError(
+            f"bytes {address:#x} to {address + count - 1:#x} are outside of the memory of {size} bytes"
+        )
+
+
+class ModelDevice:
+    """The golden model: every byte as hardware leaves it, no cycles.
+
+    Args:
+        config: geometry. size: bytes of memory.
+    """
+
+    def __init__(self, config: EngineConfig, size: int = 1 << 24) -> None:
+        self.config, self.size = config, size
+        self.memory = bytearray(size)
+        self.model = MachineModel(config)
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write bytes."""
+        _check(address, len(data), self.size)
+        self.memory[address : address + len(data)] = data
+
+    def read(self, address: int, count: int) -> bytes:
+        """Read bytes."""
+        _check(address, count, self.size)
+        return bytes(self.memory[address : address + count])
+
+    def run(self, address: int, words: int) -> Ended:
+        """Execute a list."""
+        return self.model.run(self.memory, address, words)
+
+    def counters(self) -> dict[str, int]:
+        """None."""
+        return {}
+
+
+class RtlDevice:
+    """The exported Verilog, compiled by Verilator, with a memory behind its AXI port.
+
+    Args:
+        config: geometry. size: bytes of memory. latency: cycles of the memory from request to answer.
+    """
+
+    def __init__(self, config: EngineConfig, size: int = 1 << 24, latency: int = 50) -> None:
+        # The generator is needed here only: a host that drives a board has none.
+        from lnpu.export.machine import machine_verilog
+        from lnpu.regs import compile_registers, registers
+        from lnpu_sim.machine.rtl import Machine, build_machine
+
+        self.config, self.size = config, size
+        addresses = {one.name: one.address for one in registers(compile_registers(config))}
+        unit = build_machine(machine_verilog(config))
+        self.machine: Any = Machine(unit, addresses, size, latency=latency)
+        self.names = [name for name in addresses if name.startswith(("COUNT_", "READ_", "WRITE_"))]
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write bytes."""
+        _check(address, len(data), self.size)
+        self.machine.memory[address : address + len(data)] = np.frombuffer(data, np.uint8)
+
+    def read(self, address: int, count: int) -> bytes:
+        """Read bytes."""
+        _check(address, count, self.size)
+        return bytes(self.machine.memory[address : address + count].tobytes())
+
+    def run(self, address: int, words: int) -> Ended:
+        """Execute a list.
+
+        Raises:
+            RtlError: the machine does not end, or breaks a rule of AXI.
+        """
+        ended: Ended = self.machine.run(address, words, CYCLES)
+        return ended
+
+    def counters(self) -> dict[str, int]:
+        """All counters of the last list."""
+        return {name: int(self.machine.read(name)) for name in self.names}
+
+
+def open_device(kind: str, config: EngineConfig, size: int = 1 << 24) -> Device:
+    """A device by name.
+
+    Raises:
+        HostError: `kind` is neither model nor rtl.
+    """
+    if kind == "model":
+        return ModelDevice(config, size)
+    if kind == "rtl":
+        return RtlDevice(config, size)
+    raise HostError(f"`device` must be model or rtl, not {kind}")

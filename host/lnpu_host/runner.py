@@ -1,0 +1,68 @@
+"""Command lists to the device and back: upload, run, judge how it ended, count."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from lnpu.machine.commands import Cause
+from lnpu_host.devices import Device
+from lnpu_host.errors import HostError, StoppedError
+from lnpu_host.memory import Memory
+from lnpu_sim.machine.commands import command_list
+
+__all__ = ["ListRunner", "Usage"]
+
+
+@dataclass
+class Usage:
+    """What the lists of one kind took: how many there were, and the sums of the device's counters."""
+
+    lists: int = 0
+    counters: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles from start to interrupt; 0 where the device has no counters."""
+        return self.counters["COUNT_BUSY"]
+
+
+class ListRunner:
+    """Runs lists, one after the other, from one place in memory.
+
+    Args:
+        device: with a memory. memory: who has which of its bytes. room: bytes for a list.
+
+    Attributes:
+        usage: by name of the list, as given to `run`.
+    """
+
+    def __init__(self, device: Device, memory: Memory, room: int = 1 << 20) -> None:
+        self.device = device
+        self.place = memory.take("command list", room)
+        self.usage: dict[tuple[str, str], Usage] = {}
+
+    def run(self, name: tuple[str, str], commands: list[list[int]]) -> bool:
+        """Execute commands.
+
+        Args:
+            name: layer and pass, for the counters.
+
+        Returns:
+            whether all sums and results were in range; if not, the list stopped early.
+
+        Raises:
+            HostError: the list is longer than its room. StoppedError: another cause stopped it.
+        """
+        words = command_list([commands])
+        if words.nbytes > self.place.size:
+            raise HostError(f"the list of {' '.join(name)} has {words.nbytes} bytes, not {self.place.size}")
+        self.device.write(self.place.address, words.astype("<u8").tobytes())
+        ended = self.device.run(self.place.address, len(words))
+        used = self.usage.setdefault(name, Usage())
+        used.lists += 1
+        used.counters.update(self.device.counters())
+        if ended.cause not in (Cause.NONE, Cause.OVERFLOW, Cause.INVALID):
+            raise StoppedError(
+                f"the list of {' '.join(name)} was stopped: {ended.cause.name.lower()}, "
+                f"command {ended.index}, address {ended.address:#x}"
+            )
+        return ended.cause is Cause.NONE
