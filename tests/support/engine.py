@@ -11,6 +11,7 @@ from lnpu_sim.codec.tensor import encode
 from lnpu_sim.engine.layer import FLUSH, Layer, SparseInput
 from lnpu_sim.engine.model import EngineModel
 from lnpu_sim.engine.planner import plan
+from lnpu_sim.engine.reference import convolve64, sparse_values
 from lnpu_sim.engine.results import assemble
 from lnpu_sim.engine.workload import pass_of
 from lnpu_sim.numeric.floats import decode_array
@@ -184,45 +185,6 @@ configs = st.builds(
     policy=st.sampled_from(Policy),
 )
 """Geometries, some of them barely large enough for these layers."""
-
-
-def convolve64(kind, shape, sparse, dense):
-    """A pass of a layer on float64 arrays [N, H, W, C] and [R, S, C, K] (WG: d [N, H, W, K]); one product of
-    matrices a tap."""
-    s, n = shape, range(len(sparse))
-    out = np.zeros(
-        {
-            Pass.FP: (len(n), s.output_height, s.output_width, s.outputs),
-            Pass.BP: (len(n), s.height, s.width, s.inputs),
-            Pass.WG: (s.kernel, s.kernel, s.inputs, s.outputs),
-        }[kind]
-    )
-
-    def axis(size, tap):
-        o = np.arange(s.output_size(size))
-        i = o * s.stride + tap - s.padding
-        inside = (i >= 0) & (i < size)
-        return o[inside], i[inside]
-
-    for ky in range(s.kernel):
-        oy, iy = axis(s.height, ky)
-        for kx in range(s.kernel):
-            ox, ix = axis(s.width, kx)
-            output, source = np.ix_(n, oy, ox), np.ix_(n, iy, ix)
-            if kind is Pass.FP:
-                out[output] += sparse[source] @ dense[ky, kx]
-            elif kind is Pass.BP:
-                out[source] += sparse[output] @ dense[ky, kx].T
-            else:
-                out[ky, kx] = np.tensordot(sparse[source], dense[output], ((0, 1, 2), (0, 1, 2)))
-    return out
-
-
-def sparse_values(sparse):
-    """The sparse input's elements in fp64."""
-    wide = sparse.wide == 1
-    fp8 = decode_array(E4M3, np.where(wide, 0, sparse.code)) * 2.0**sparse.bias
-    return np.where(wide, decode_array(FP16, np.where(wide, sparse.code, 0)), fp8) * sparse.present
 
 
 def errors_of(work, kind, config):

@@ -1,5 +1,6 @@
 """Golden model of the machine: executes a command list on an image of the memory."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,11 @@ from lnpu.machine.commands import ELEMENTWISE, Cause, Opcode, places, refused, w
 from lnpu_sim.engine.files import lane_order
 from lnpu_sim.engine.model import EngineModel
 from lnpu_sim.engine.program import EngineProgram, columns
+from lnpu_sim.vector.combine import combine
+from lnpu_sim.vector.decode import decode
+from lnpu_sim.vector.encode import encode, mask
+from lnpu_sim.vector.memory import Flags, MemoryRangeError
+from lnpu_sim.vector.update import update
 
 __all__ = ["Ended", "MachineModel", "to_fp32"]
 
@@ -23,6 +29,14 @@ OWN: dict[Opcode, tuple[str, ...]] = {
     Opcode.FILL: ("address", "words"),
     Opcode.LOAD: ("address", "stride", "rows", "elements", "pad"),
     Opcode.DRAIN: ("address", "stride", "elements"),
+}
+
+
+EXECUTE: dict[Opcode, Callable[[bytearray, Fields], Flags]] = {
+    Opcode.ENCODE: encode,
+    Opcode.MASK: mask,
+    Opcode.DECODE: decode,
+    Opcode.COMBINE: combine,
 }
 
 
@@ -176,6 +190,21 @@ class MachineModel:
         ):
             if found:
                 raise _StopError(cause)
+
+    def _element(self, opcode: Opcode, fields: Fields) -> None:
+        """An element-wise command; what it found stops the next command that waits."""
+        try:
+            if opcode is Opcode.UPDATE:
+                flags = update(self.memory, fields, self.saturated)
+            else:
+                flags = EXECUTE[opcode](self.memory, fields)
+        except MemoryRangeError as error:
+            raise _StopError(Cause.WRITE if error.writing else Cause.READ, error.address) from None
+        self.saturated |= flags.saturated
+        if flags.bad and self.found is Cause.NONE:
+            self.found = Cause.BLOCK
+        if flags.invalid:
+            self.found = Cause.INVALID
 
     def _rows(self, fills: list[Fields]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         rows = [np.frombuffer(self._bytes(f["address"], 8 * f["words"]), "<u8") for f in fills]
