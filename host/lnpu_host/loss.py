@@ -1,7 +1,7 @@
 """Softmax and cross-entropy in integers: the same bits on every machine, whatever its libm.
 
-Logits count in units of 2^-20, probabilities in units of 2^-30. exp(-z) is a product of two table entries and a
-quadratic for what is left of z: relative error below 2^-27.
+Logits count in units of 2^-20, probabilities in units of 2^-30. exp(-z) is a product of two table
+entries and a quadratic for what is left of z: relative error below 2^-27.
 """
 
 from decimal import Context, Decimal

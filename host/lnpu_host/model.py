@@ -1,44 +1,28 @@
 """A network on a device: one training step, one prediction."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lnpu.codec.config import FgmpFormat
 from lnpu_host.codec_control import next_format
 from lnpu_host.devices import Device
+from lnpu_host.elementwise import encode
 from lnpu_host.errors import HostError
 from lnpu_host.layers import Network, shapes_of
 from lnpu_host.loss import cross_entropy
 from lnpu_host.memory import Memory
+from lnpu_host.optimiser import Optimiser
 from lnpu_host.parameters import initial
+from lnpu_host.report import figures
 from lnpu_host.runner import ListRunner
-from lnpu_host.elementwise import encode
 from lnpu_host.scaling import LossScale
 from lnpu_host.stage import Stage
 from lnpu_host.tensors import Compressed, Dense
+from lnpu_host.trainer import Arrays, StepResult
 
-__all__ = ["DeviceModel", "Optimiser", "StepResult"]
-
-
-@dataclass(frozen=True)
-class Optimiser:
-    """SGD: learning rate, momentum, weight decay, and the share of fp16 among non-zeros at most."""
-
-    rate: float = 0.05
-    momentum: float = 0.9
-    decay: float = 0.0001
-    share: float = 0.05
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """A step: mean loss, right predictions of the batch, whether the weights changed."""
-
-    loss: float
-    right: int
-    updated: bool
+__all__ = ["DeviceModel"]
 
 
 class DeviceModel:
@@ -134,6 +118,7 @@ class DeviceModel:
     def _control(self) -> None:
         """Formats of the next step, from what the encoders counted."""
         for tensor in self.tensors():
+            tensor.note()
             tensor.format = next_format(
                 tensor.statistics, tensor.geometry, tensor.format, self.optimiser.share
             )
@@ -173,6 +158,7 @@ class DeviceModel:
             HostError: a sum was out of range.
         """
         found = []
+        training, self.runner.usage = self.runner.usage, {}
         for start in range(0, len(images), self.batch):
             part = images[start : start + self.batch]
             full = np.zeros((self.batch, *self.network.image), np.float32)
@@ -181,4 +167,41 @@ class DeviceModel:
             if logits is None:
                 raise HostError("a sum was out of range in a prediction")
             found.append(logits[: len(part)].argmax(axis=1))
+        self.runner.usage = training
         return np.concatenate(found)
+
+    def figures(self) -> dict[str, Any]:
+        """What the training took, ready for JSON."""
+        return figures(self.runner.usage, self.tensors(), self.scale.value)
+
+    def weights(self) -> list[NDArray[np.float32]]:
+        """Masters of each layer."""
+        return [stage.parameters.store(self.device)[0] for stage in self.stages]
+
+    def state(self) -> Arrays:
+        """Masters, momenta, formats of the compressed tensors, loss scale."""
+        found: Arrays = {}
+        for stage in self.stages:
+            found[f"{stage.name}_master"], found[f"{stage.name}_momentum"] = stage.parameters.store(
+                self.device
+            )
+        formats = [(t.format.bias, t.format.k8, t.format.k16) for t in self.tensors()]
+        found["formats"] = np.array(formats, np.int64)
+        found["scale"] = np.array([self.scale.value, self.scale.clean], np.int64)
+        return found
+
+    def restore(self, state: Arrays) -> None:
+        """Take a state up again.
+
+        Raises:
+            HostError: it is another network's.
+        """
+        shapes = {f"{s.name}_master": (s.parameters.rows, s.parameters.outputs) for s in self.stages}
+        if any(name not in state or state[name].shape != shape for name, shape in shapes.items()):
+            raise HostError("the checkpoint is of another network")
+        for stage in self.stages:
+            arrays = state[f"{stage.name}_master"], state[f"{stage.name}_momentum"]
+            stage.parameters.load(self.device, *arrays)
+        for tensor, fields in zip(self.tensors(), state["formats"].tolist(), strict=True):
+            tensor.format = FgmpFormat(*fields)
+        self.scale.value, self.scale.clean = state["scale"].tolist()

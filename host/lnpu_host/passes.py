@@ -19,9 +19,7 @@ def partial_flushes(shape: Convolution, images: int) -> int:
     return 0 if pixels <= FLUSH else 2 * pixels // FLUSH
 
 
-def top_of(
-    kind: Pass, shape: Convolution, images: int, sparse: int, dense: int, config: EngineConfig
-) -> int:
+def top_of(kind: Pass, shape: Convolution, images: int, sparse: int, dense: int, config: EngineConfig) -> int:
     """The window's top of a pass.
 
     Args:

@@ -1,5 +1,6 @@
 """Command lists to the device and back: upload, run, judge how it ended, count."""
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -14,9 +15,11 @@ __all__ = ["ListRunner", "Usage"]
 
 @dataclass
 class Usage:
-    """What the lists of one kind took: how many there were, and the sums of the device's counters."""
+    """What the lists of one kind took: how many there were, seconds of the device's time, sums of the
+    device's counters."""
 
     lists: int = 0
+    seconds: float = 0.0
     counters: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -56,9 +59,12 @@ class ListRunner:
         if words.nbytes > self.place.size:
             raise HostError(f"the list of {' '.join(name)} has {words.nbytes} bytes, not {self.place.size}")
         self.device.write(self.place.address, words.astype("<u8").tobytes())
+        start = time.perf_counter()
         ended = self.device.run(self.place.address, len(words))
+        seconds = time.perf_counter() - start
         used = self.usage.setdefault(name, Usage())
         used.lists += 1
+        used.seconds += seconds
         used.counters.update(self.device.counters())
         if ended.cause not in (Cause.NONE, Cause.OVERFLOW, Cause.INVALID):
             raise StoppedError(

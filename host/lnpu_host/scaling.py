@@ -26,9 +26,7 @@ class LossScale:
 
     def __post_init__(self) -> None:
         if not 1 <= self.value <= self.largest or self.value & (self.value - 1):
-            raise HostError(
-                f"`loss_scale` must be a power of two from 1 to {self.largest}, not {self.value}"
-            )
+            raise HostError(f"`loss_scale` must be a power of two from 1 to {self.largest}, not {self.value}")
         if self.patience < 1:
             raise HostError(f"`patience` must be at least 1, not {self.patience}")
 

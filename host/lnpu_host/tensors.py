@@ -85,6 +85,16 @@ class Mask:
         return cls(memory.take(name, 8 * -(-bits // 64)).address)
 
 
+@dataclass
+class Seen:
+    """Sums over steps: elements of each group, bytes of descriptor, pointers and rows."""
+
+    steps: int = 0
+    fp8: int = 0
+    fp16: int = 0
+    bytes: int = 0
+
+
 class Compressed:
     """A compressed tensor: regions for its descriptor, pointers and rows, whatever its content.
 
@@ -94,6 +104,7 @@ class Compressed:
     Attributes:
         format: fields that the next ENCODE uses.
         pointers: int64 [rows + 1] and statistics: of the last ENCODE, after `refresh`.
+        seen: sums over the calls of `note`.
 
     Raises:
         OutOfMemoryError: it does not fit.
@@ -107,6 +118,7 @@ class Compressed:
         self.rows = memory.take(f"{name} rows", 8 * worst_words(geometry)).address
         self.pointers = np.zeros(geometry.rows + 1, np.int64)
         self.statistics = Statistics()
+        self.seen = Seen()
 
     def refresh(self, device: Device) -> None:
         """Read what the last ENCODE left.
@@ -123,8 +135,9 @@ class Compressed:
         """floor(log2) of the largest magnitude, at most."""
         return self.statistics.exponent - EXPONENT_BIAS
 
-    @property
-    def shares(self) -> tuple[float, float, float]:
-        """Shares of zeros, fp8 and fp16 among the elements."""
-        s, count = self.statistics, self.geometry.elements
-        return 1 - (s.fp8 + s.fp16) / count, s.fp8 / count, s.fp16 / count
+    def note(self) -> None:
+        """Count the tensor as it is now."""
+        self.seen.steps += 1
+        self.seen.fp8 += self.statistics.fp8
+        self.seen.fp16 += self.statistics.fp16
+        self.seen.bytes += DESCRIPTOR_BYTES + self.pointer_bytes + 8 * int(self.pointers[-1])

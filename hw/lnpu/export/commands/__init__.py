@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
         config,
         generate,
         synth,
+        train,
         verify,
         verify_engine,
         verilog,
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
         verify_engine,
         codec,
         synth,
+        train,
         verilog_codec,
         verilog_engine,
     ):
