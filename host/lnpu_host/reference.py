@@ -1,4 +1,4 @@
-"""The same networks in plain numpy, fp32, or fp16 operands with fp32 sums: mixed precision is judged by it."""
+"""The same networks in plain numpy, fp32 or fp16 with fp32 sums: what mixed precision is judged by."""
 
 from typing import Any
 

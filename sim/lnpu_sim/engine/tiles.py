@@ -172,7 +172,7 @@ def _reach(layer: Layer, config: EngineConfig) -> Ints:
     kept = np.flatnonzero(used_row)
     ends = _ends(words[:, kept], np.searchsorted(kept, first), config.decoders, region)
     fits = np.minimum(np.append(kept, words.shape[1])[ends], first + rows) - 1
-    reach = np.searchsorted(last, fits, side="right") - 1
+    reach = np.asarray(np.searchsorted(last, fits, side="right") - 1, np.int64)
     short = np.flatnonzero(reach < np.arange(len(first)))
     if len(short):
         at = int(short[0])
