@@ -1,14 +1,24 @@
 """The element-wise commands on tensors."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lnpu.machine.commands import Opcode
 from lnpu_host.tensors import Compressed, Dense, Mask
 from lnpu_sim.machine.commands import command
 
-__all__ = ["decode", "encode", "fp32_code", "mask_out"]
+__all__ = ["decode", "encode", "fp32_code", "mask_out", "words_of"]
 
-Words = list[int]
+Words = NDArray[np.uint64]
+
+
+def words_of(opcode: Opcode, fields: dict[str, int]) -> Words:
+    """A command as 64-bit words.
+
+    Raises:
+        EngineError: a field is missing, unknown or out of range.
+    """
+    return np.array(command(opcode, fields), "<u8")
 
 
 def fp32_code(value: float) -> int:
@@ -36,7 +46,7 @@ def encode(
 ) -> Words:
     """ENCODE: `source`, seen in the shape of `target`; at most one mask is given."""
     mask = mask_in or mask_out
-    return command(
+    return words_of(
         Opcode.ENCODE,
         {
             "relu": int(relu),
@@ -57,7 +67,7 @@ def encode(
 def mask_out(tensor: Dense, shape: tuple[int, int, int, int], mask: Mask) -> Words:
     """MASK: the tensor, seen in the shape [N, H, W, C], through ReLU in place, and its mask bits."""
     n, h, w, c = shape
-    return command(
+    return words_of(
         Opcode.MASK,
         {
             **{"relu": 1, "mask_in": 0, "mask_out": 1, "gradient": 0},
@@ -69,7 +79,7 @@ def mask_out(tensor: Dense, shape: tuple[int, int, int, int], mask: Mask) -> Wor
 
 def decode(source: Compressed, target: Dense, *, gradient: bool = False) -> Words:
     """DECODE: `source` to dense fp16."""
-    return command(
+    return words_of(
         Opcode.DECODE,
         {
             "gradient": int(gradient),

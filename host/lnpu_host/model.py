@@ -15,6 +15,7 @@ from lnpu_host.loss import cross_entropy
 from lnpu_host.memory import Memory
 from lnpu_host.optimiser import Optimiser
 from lnpu_host.parameters import initial
+from lnpu_host.passes import PassPlanner, Words
 from lnpu_host.report import figures
 from lnpu_host.runner import ListRunner
 from lnpu_host.scaling import LossScale
@@ -53,8 +54,9 @@ class DeviceModel:
         self.runner = ListRunner(device, memory)
         self.images = Dense.take(memory, "images", (batch, *network.image))
         shapes = shapes_of(network)
+        self.planner = PassPlanner(device.config)
         self.stages = [
-            Stage(memory, device.config, shape, batch, first=n == 0, last=n == len(shapes) - 1)
+            Stage(memory, self.planner, shape, batch, first=n == 0, last=n == len(shapes) - 1)
             for n, shape in enumerate(shapes)
         ]
         last = self.stages[-1]
@@ -85,7 +87,7 @@ class DeviceModel:
         last = self.stages[-1].y
         return np.asarray(last.read(self.device), np.float32).reshape(self.batch, -1)
 
-    def _run(self, layer: str, kind: str, commands: list[list[int]]) -> bool:
+    def _run(self, layer: str, kind: str, commands: list[Words]) -> bool:
         return not commands or self.runner.run((layer, kind), commands)
 
     def _backward(self) -> bool:

@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from lnpu.engine.config import Convolution
 from lnpu.machine.commands import Opcode
 from lnpu_host.devices import Device
-from lnpu_host.elementwise import fp32_code
+from lnpu_host.elementwise import fp32_code, words_of
 from lnpu_host.memory import Memory
 from lnpu_host.tensors import EXPONENT_BIAS, Dense
-from lnpu_sim.machine.commands import command, padded
+from lnpu_sim.machine.commands import padded
 
 __all__ = ["Parameters", "initial", "to_half"]
 
@@ -85,9 +85,9 @@ class Parameters:
         """Read the exponent that UPDATE left."""
         self.exponent = device.read(self.exponent_at, 8)[3] - EXPONENT_BIAS
 
-    def update(self, *, scale: float, rate: float, momentum: float, decay: float) -> list[int]:
+    def update(self, *, scale: float, rate: float, momentum: float, decay: float) -> NDArray[np.uint64]:
         """The command UPDATE: a step of SGD, the gradient times `scale`."""
-        return command(
+        return words_of(
             Opcode.UPDATE,
             {
                 "guarded": 0,

@@ -2,7 +2,11 @@
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lnpu.machine.commands import Cause
 from lnpu_host.devices import Device
@@ -43,7 +47,7 @@ class ListRunner:
         self.place = memory.take("command list", room)
         self.usage: dict[tuple[str, str], Usage] = {}
 
-    def run(self, name: tuple[str, str], commands: list[list[int]]) -> bool:
+    def run(self, name: tuple[str, str], commands: Sequence[NDArray[np.uint64]]) -> bool:
         """Execute commands.
 
         Args:
@@ -55,10 +59,10 @@ class ListRunner:
         Raises:
             HostError: the list is longer than its room. StoppedError: another cause stopped it.
         """
-        words = command_list([commands])
+        words = np.concatenate([*commands, command_list([])])
         if words.nbytes > self.place.size:
             raise HostError(f"the list of {' '.join(name)} has {words.nbytes} bytes, not {self.place.size}")
-        self.device.write(self.place.address, words.astype("<u8").tobytes())
+        self.device.write(self.place.address, words.tobytes())
         start = time.perf_counter()
         ended = self.device.run(self.place.address, len(words))
         seconds = time.perf_counter() - start

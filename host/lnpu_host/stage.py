@@ -1,18 +1,18 @@
 """A layer of a network in a device's memory: its tensors, and the commands of its three passes."""
 
 from lnpu.codec.config import Geometry
-from lnpu.engine.config import EngineConfig, Pass
+from lnpu.engine.config import Pass
 from lnpu_host.elementwise import decode, encode, mask_out
 from lnpu_host.layers import LayerShape
 from lnpu_host.memory import Memory
 from lnpu_host.parameters import Parameters
-from lnpu_host.passes import partial_flushes, pass_list, top_of
+from lnpu_host.passes import PassPlanner, Words, partial_flushes, top_of
 from lnpu_host.tensors import Compressed, Dense, Mask
 from lnpu_sim.machine.commands import Addresses
 
 __all__ = ["Stage"]
 
-Commands = list[list[int]]
+Commands = list[Words]
 
 
 class Stage:
@@ -24,7 +24,7 @@ class Stage:
         d: gradient of y, compressed; d16: the same, dense fp16. dx: gradient of x, fp32 (None: not needed).
 
     Args:
-        memory: of the device. layer: name and shape. last: no ReLU follows. first: dx is not needed.
+        memory: of the device. planner: of all stages. layer: name and shape. last: no ReLU follows. first: dx is not needed.
 
     Raises:
         OutOfMemoryError: it does not fit.
@@ -33,14 +33,14 @@ class Stage:
     def __init__(
         self,
         memory: Memory,
-        config: EngineConfig,
+        planner: PassPlanner,
         layer: LayerShape,
         images: int,
         *,
         first: bool,
         last: bool,
     ) -> None:
-        self.config, self.layer, self.shape, self.images = config, layer, layer.shape, images
+        self.planner, self.layer, self.shape, self.images = planner, layer, layer.shape, images
         self.name = name = layer.name
         inner, outer = (images, *layer.input), (images, *layer.output)
         self.parameters = Parameters(memory, name, self.shape)
@@ -55,8 +55,8 @@ class Stage:
         self.partial = memory.take(f"{name} partial dW", size).address if flushes else 0
 
     def _pass(self, kind: Pass, sparse: Compressed, dense: int, at: Addresses) -> Commands:
-        top = top_of(kind, self.shape, self.images, sparse.exponent, dense, self.config)
-        return pass_list(kind, self.shape, sparse, top, self.config, at)
+        top = top_of(kind, self.shape, self.images, sparse.exponent, dense, self.planner.config)
+        return [self.planner.commands(kind, self.shape, sparse, top, at)]
 
     def forward(self, following: Compressed | None) -> Commands:
         """FP, then ReLU and ENCODE to the input of the following layer."""
