@@ -110,7 +110,7 @@ class PassPlanner:
         own = {"scale": tensor.format.bias, "top": top, "one_code": one_code, "one_wide": one_wide}
         _put(data, np.zeros(1, np.int64), Opcode.PASS, own)
         first, end = tensor.pointers[template.rows], tensor.pointers[template.rows + 1]
-        fills = {
+        fills: dict[str, Ints | int] = {
             "address": at.sparse + 8 * first,
             "words": end - first,
             "row_k8": tensor.format.k8,
@@ -138,9 +138,8 @@ class PassPlanner:
         records = pass_commands(layer, _hollow(tensor), self.config, at)
         starts = np.cumsum([0, *map(len, records)])
         words = np.array([word for record in records for word in record], "<u8")
-        fills = np.array(
-            [start for start, r in zip(starts, records, strict=False) if r[0] & 255 == Opcode.FILL]
-        )
+        opcodes = np.array([record[0] & 255 for record in records])
+        fills = starts[:-1][opcodes == Opcode.FILL]
         address = places(Opcode.FILL)["address"]
         low = [int(words[start + address.low // 64]) >> address.low % 64 for start in fills]
         rows = (np.array(low) & (1 << address.bits) - 1) - at.sparse >> 3

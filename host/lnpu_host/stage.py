@@ -24,7 +24,8 @@ class Stage:
         d: gradient of y, compressed; d16: the same, dense fp16. dx: gradient of x, fp32 (None: not needed).
 
     Args:
-        memory: of the device. planner: of all stages. layer: name and shape. last: no ReLU follows. first: dx is not needed.
+        memory: of the device. planner: of all stages. layer: name and shape. last: no ReLU follows.
+        first: dx is not needed.
 
     Raises:
         OutOfMemoryError: it does not fit.
