@@ -1,6 +1,7 @@
 """A LiteX SoC without CPU around a generated machine: memory from 0, a host's AXI4-Lite port outside."""
 
 import os
+import re
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,16 +23,13 @@ class _Soc(SoCCore):
     mem_map: ClassVar = {**SoCCore.mem_map, "main_ram": 0, "csr": 0xF000_0000}
 
     def __init__(self, platform, machine, bus, memory):
-        width = 64 if bus == "axi" else 32
-        words = [
-            int.from_bytes(memory[n : n + width // 8], "little") for n in range(0, len(memory), width // 8)
-        ]
+        words = [int.from_bytes(memory[n : n + 4], "little") for n in range(0, len(memory), 4)]
         super().__init__(
             platform,
             50_000_000,
             cpu_type=None,
             bus_standard=bus,
-            bus_data_width=width,
+            bus_data_width=32,
             with_uart=False,
             with_timer=False,
             integrated_main_ram_size=len(memory),
@@ -58,6 +56,9 @@ def write_soc(machine: Path, bus: str, memory: bytes, directory: Path) -> list[P
     os.chdir(directory)  # files of memories are written to the working directory
     try:
         platform.get_verilog(soc, name="soc").write("soc.v")
+        # The date would compile the same SoC again.
+        text = re.sub(r"^//.*\n", "", Path("soc.v").read_text(), flags=re.M)
+        Path("soc.v").write_text(text)
     finally:
         os.chdir(here)
     return [directory / "soc.v", *(Path(path) for path, *_ in platform.sources)]
