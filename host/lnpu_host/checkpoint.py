@@ -49,7 +49,7 @@ def load_state(path: Path) -> dict[str, NDArray[Any]]:
         HostError: it is none, or cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as found:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as found:
             return {name: found[name] for name in found.files}
     except OSError as error:
         raise HostError(f"{path}: {error.strerror or 'not a checkpoint'}") from None
