@@ -11,7 +11,7 @@ from lnpu_sim.machine.model import Ended, MachineModel
 __all__ = ["Device", "ModelDevice", "RtlDevice", "open_device"]
 
 CYCLES = 50_000_000
-"""Cycles that a list may take before it counts as hung."""
+"""Cycles that a list may take before it counts as hung, by default."""
 
 
 class Device(Protocol):
@@ -77,15 +77,18 @@ class RtlDevice:
 
     Args:
         config: geometry. size: bytes of memory. latency: cycles of the memory from request to answer.
+        limit: cycles that a list may take before it counts as hung.
     """
 
-    def __init__(self, config: EngineConfig, size: int = 1 << 24, latency: int = 50) -> None:
+    def __init__(
+        self, config: EngineConfig, size: int = 1 << 24, latency: int = 50, limit: int = CYCLES
+    ) -> None:
         # The generator is needed here only: a host that drives a board has none.
         from lnpu.export.machine import machine_verilog
         from lnpu.regs import compile_registers, registers
         from lnpu_sim.machine.rtl import Machine, build_machine
 
-        self.config, self.size = config, size
+        self.config, self.size, self.limit = config, size, limit
         addresses = {one.name: one.address for one in registers(compile_registers(config))}
         unit = build_machine(machine_verilog(config))
         self.machine: Any = Machine(unit, addresses, size, latency=latency)
@@ -107,7 +110,7 @@ class RtlDevice:
         Raises:
             RtlError: the machine does not end, or breaks a rule of AXI.
         """
-        ended: Ended = self.machine.run(address, words, CYCLES)
+        ended: Ended = self.machine.run(address, words, self.limit)
         return ended
 
     def counters(self) -> dict[str, int]:
