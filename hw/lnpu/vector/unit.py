@@ -1,13 +1,17 @@
 """All element-wise commands behind one set of ports."""
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from lnpu.bus.axi import command_layout
 from lnpu.bus.read import word_layout
 from lnpu.bus.write import strobed_layout
-from lnpu.machine.payloads import element_task
+from lnpu.machine.commands import ELEMENTWISE, Opcode, places, words_of
+from lnpu.machine.payloads import element_task, record_layout
+from lnpu.vector.arith import ArithUnit
+from lnpu.vector.decode import DecodeUnit
+from lnpu.vector.encode import EncodeUnit
 
 __all__ = ["VectorUnit"]
 
@@ -42,6 +46,65 @@ class VectorUnit(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        active = Signal()
-        m.d.comb += [self.idle.eq(~active), self.tasks.ready.eq(~active)]
+        m.submodules.encode = encode = EncodeUnit()
+        m.submodules.decode = decode = DecodeUnit()
+        m.submodules.arith = arith = ArithUnit()
+        units = {
+            encode: (Opcode.ENCODE, Opcode.MASK),
+            decode: (Opcode.DECODE,),
+            arith: (Opcode.COMBINE, Opcode.UPDATE),
+        }
+        head = self.tasks.payload
+        views = {op: data.View(record_layout(op), head.record[: 64 * words_of(op)]) for op in ELEMENTWISE}
+        self._tasks(m, head, views, encode, decode, arith)
+        m.d.comb += [
+            self.idle.eq(encode.idle & decode.idle & arith.idle),
+            self.bad.eq(decode.bad),
+            self.invalid.eq(encode.invalid | arith.invalid),
+            self.saturated.eq(encode.saturated | arith.saturated),
+            arith.skip.eq(self.saturated),
+            *(unit.clear.eq(self.clear) for unit in units),
+        ]
+        with m.If(self.tasks.valid & self.tasks.ready):
+            m.d.sync += self.opcode.eq(head.opcode)
+            for op in (Opcode.ENCODE, Opcode.DECODE):
+                with m.If(head.opcode == op):
+                    m.d.sync += self.gradient.eq(views[op].gradient.any())
+        for unit, opcodes in units.items():
+            mine = Cat(*(self.opcode == op for op in opcodes)).any()
+            for port in "ab":
+                source, target = getattr(self, f"{port}_data"), getattr(unit, f"{port}_data")
+                m.d.comb += [target.payload.eq(source.payload), target.valid.eq(source.valid & mine)]
+                with m.If(mine):
+                    m.d.comb += source.ready.eq(target.ready)
+            for name in ("a_requests", "b_requests", "requests", "words"):
+                source, target = getattr(unit, name), getattr(self, name)
+                with m.If(mine):
+                    m.d.comb += [
+                        target.payload.eq(source.payload),
+                        target.valid.eq(source.valid),
+                        source.ready.eq(target.ready),
+                    ]
         return m
+
+    def _tasks(self, m, head, views, encode, decode, arith):
+        """Each command to its unit, when none is at work."""
+        dense = encode.tasks.payload.dense
+        m.d.comb += [
+            dense.eq(head.opcode == Opcode.MASK),
+            encode.tasks.payload.record.eq(views[Opcode.ENCODE]),
+            decode.tasks.payload.eq(views[Opcode.DECODE]),
+            arith.tasks.payload.opcode.eq(head.opcode),
+            arith.tasks.payload.record.eq(head.record),
+        ]
+        with m.If(dense):
+            for name in places(Opcode.MASK):
+                m.d.comb += encode.tasks.payload.record[name].eq(views[Opcode.MASK][name])
+        with m.If(self.idle):
+            for unit, ops in (
+                (encode, (Opcode.ENCODE, Opcode.MASK)),
+                (decode, (Opcode.DECODE,)),
+                (arith, (Opcode.COMBINE, Opcode.UPDATE)),
+            ):
+                with m.If(Cat(*(head.opcode == op for op in ops)).any()):
+                    m.d.comb += [unit.tasks.valid.eq(self.tasks.valid), self.tasks.ready.eq(unit.tasks.ready)]

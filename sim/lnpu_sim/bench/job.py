@@ -82,11 +82,7 @@ class _Maker:
         """ReLU or its mask, and the compressed input of the next pass; dense fp16 has the former only."""
         backward = self.kind is Pass.BP
         g = Geometry(layer.images, *layer.pixels, layer.sides[1])
-        bits = (
-            to_mask_bits(self.work.x != 0, g)
-            if backward
-            else to_mask_bits(np.zeros((g.n, g.h, g.w, g.c), bool), g)
-        )
+        bits = self.work.x != 0 if backward else np.zeros((g.n, g.h, g.w, g.c), bool)
         fields = {
             "relu": int(not backward),
             "mask_in": int(backward),
