@@ -248,7 +248,8 @@ class EncodeUnit(wiring.Component):
             ]
             with m.If(self.requests.ready & ~asked):
                 m.d.sync += asked.eq(1)
-        with m.Elif(dense & target.o.valid & gather.empty):
+        # A word of mask bits that is on its way to `gather` would take the place of this request.
+        with m.Elif(dense & target.o.valid & gather.empty & ~gather.i[MASK].valid):
             m.d.comb += [
                 self.requests.valid.eq(1),
                 self.requests.payload.address.eq(target.o.payload.address),

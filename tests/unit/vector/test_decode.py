@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lnpu.bus.limits import MAX_WORDS
 from lnpu.codec.config import FgmpFormat
 from lnpu_sim.codec.tensor import encode as encode_tensor
 from lnpu_sim.rtl import STALL_PATTERNS
@@ -50,15 +51,18 @@ def test_malformed_rows(pattern):
 
 
 @pytest.mark.parametrize("pattern", STALL_PATTERNS)
-@pytest.mark.parametrize("row", [0, 3, 5])
-def test_pointers_that_name_no_row(row, pattern):
-    """A row without words becomes zeros; those around it are what their pointers say."""
+@pytest.mark.parametrize("words", [0, -1, MAX_WORDS + 1, 2**31])
+def test_pointers_that_name_no_row(words, pattern):
+    """Such a row becomes zeros and nothing is read for it; the others are what their pointers say."""
     x, fmt = dense((1, 6, 3, 20)), FgmpFormat(0, 2, 6)
     tensor = encode_tensor(x, fmt)
-    pointers = np.frombuffer(tensor.pointer_bytes(), "<u4")[:7].copy()
-    pointers[row + 1] = pointers[row]
     memory = Memory()
-    memory.decode(x, fmt, pointers=pointers)
+    for row in (0, 3, 5):
+        pointers = np.frombuffer(tensor.pointer_bytes(), "<u4")[:7].copy()
+        pointers[row + 1] = (int(pointers[row]) + words) % 2**32
+        if row == 0 and words < 0:
+            pointers[:2] = 1, 0
+        memory.decode(x, fmt, pointers=pointers)
     memory.run(pattern)
 
 

@@ -71,6 +71,14 @@ def test_saturated_is_told_once():
         memory.run()
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 32767, 4), (1, 1, 32768, 4), (1, 33000, 1, 4), (33000, 1, 1, 4)])
+def test_large_sizes(shape):
+    """The longest run that is one request of a row, one more pixel, and many rows and images."""
+    memory = Memory()
+    memory.mask(dense(shape), mask_in=1, target=None)
+    memory.run()
+
+
 SPEED = [
     pytest.param("encode", (1, 8, 32, 64), {}, 1.15, id="encode-64"),
     pytest.param("encode", (4, 8, 8, 16), {"relu": 1, "mask_out": 1}, 1.2, id="encode-16-mask"),
