@@ -72,6 +72,22 @@ def test_a_step_is_that_of_its_operands(name):
         assert np.linalg.norm(got - want) < 1e-4 * change
 
 
+def test_several_flushes():
+    """More pixels than meet in one accumulator: partial dW are added by the machine."""
+    network = Network((20, 20, 1), (Conv(4), Linear(3)))
+    device = DeviceModel(ModelDevice(EngineConfig(), 1 << 23), network, 6)
+    exact = Quantised(network, 6, optimiser=device.optimiser)
+    for model in (device, exact):
+        model.initialise(3)
+    before = exact.weights()
+    assert device.stages[0].partial
+    images, labels = _batch(network, 6)
+    for model in (device, exact):
+        model.step(images, labels)
+    for start, got, want in zip(before, device.weights(), exact.weights(), strict=True):
+        assert np.linalg.norm(got - want) < 1e-3 * np.linalg.norm(want - start)
+
+
 def test_geometry_does_not_matter():
     """Sums are exact: another engine learns the same weights."""
     network, digests = NETWORKS["odd"], set()
