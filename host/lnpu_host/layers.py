@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from lnpu.engine.config import Convolution
 from lnpu_host.errors import HostError
 
-__all__ = ["Conv", "LayerShape", "Linear", "Network", "digits_cnn", "shapes_of"]
+__all__ = ["Conv", "LayerShape", "Linear", "Network", "shapes_of", "small_cnn"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,8 @@ def shapes_of(network: Network) -> list[LayerShape]:
     return found
 
 
-def digits_cnn(image: tuple[int, int, int] = (8, 8, 1), classes: int = 10) -> Network:
-    """The small CNN: 16 channels, 32 at half the resolution, linear."""
-    return Network(image, (Conv(16), Conv(32, stride=2), Linear(classes)))
+def small_cnn(image: tuple[int, int, int] = (8, 8, 1), classes: int = 10) -> Network:
+    """A small CNN: 16 channels, 32 at half the resolution, linear; images of 16 pixels and more are halved
+    by the first layer, too."""
+    stride = 2 if min(image[:2]) >= 16 else 1
+    return Network(image, (Conv(16, stride=stride), Conv(32, stride=2), Linear(classes)))

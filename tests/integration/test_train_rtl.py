@@ -6,7 +6,7 @@ import pytest
 from lnpu.presets import engine_config, load, preset_path
 from lnpu_host.data import load_data
 from lnpu_host.devices import ModelDevice, RtlDevice
-from lnpu_host.layers import Conv, Linear, Network, digits_cnn
+from lnpu_host.layers import Conv, Linear, Network, small_cnn
 from lnpu_host.model import DeviceModel
 from lnpu_host.scaling import LossScale
 from lnpu_host.trainer import weights_digest
@@ -82,7 +82,7 @@ def test_saturation(tiny):
 def test_digits():
     """Steps of the CNN of `lnpu train` on the default machine."""
     data, both = load_data("digits"), BothDevices(engine_config(load(preset_path("edge"))))
-    model = DeviceModel(both, digits_cnn(), 32)
+    model = DeviceModel(both, small_cnn(), 32)
     model.initialise(0)
     for start in range(0, 96, 32):
         chosen = slice(start, start + 32)

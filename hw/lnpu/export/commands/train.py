@@ -22,6 +22,8 @@ from lnpu.export.commands.errors import UserError, output_directory
 __all__ = ["register"]
 
 CHECKPOINT = "checkpoint.npz"
+MEMORY = 1 << 26
+"""Bytes of the device."""
 
 
 class Backend(enum.Enum):
@@ -126,19 +128,18 @@ def train(
 
 def _learner(options: dict[str, Any], engine: Any, image: tuple[int, int, int]) -> Any:
     from lnpu_host.devices import open_device
-    from lnpu_host.layers import digits_cnn
+    from lnpu_host.layers import small_cnn
     from lnpu_host.model import DeviceModel
     from lnpu_host.optimiser import Optimiser
     from lnpu_host.reference import ReferenceModel
     from lnpu_host.scaling import LossScale
 
-    network = digits_cnn(image)
+    network = small_cnn(image)
     optimiser = Optimiser(**{name: options[name] for name in ("rate", "momentum", "decay", "share")})
     scale = LossScale(options["first_loss_scale"])
     if options["numerics"] != "fgmp":
         return ReferenceModel(network, options["numerics"], options["batch"], optimiser, scale)
-    size = 1 << 26 if options["data"] == "mnist5k" else 1 << 24
-    device = open_device(options["device"], engine, size)
+    device = open_device(options["device"], engine, MEMORY)
     return DeviceModel(device, network, options["batch"], optimiser, scale)
 
 
