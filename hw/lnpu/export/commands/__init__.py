@@ -10,6 +10,7 @@ __all__ = ["UserError", "register"]
 def register(app: typer.Typer) -> None:
     """Add every command to the application."""
     from lnpu.export.commands import (
+        bench,
         codec,
         config,
         generate,
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
         codec,
         synth,
         train,
+        bench,
         verilog_codec,
         verilog_engine,
     ):
