@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lnpu.machine.commands import Cause
+from lnpu.machine.commands import Cause, Opcode
 from lnpu_host.devices import Device
 from lnpu_host.errors import HostError, StoppedError
 from lnpu_host.memory import Memory
@@ -69,7 +69,11 @@ class ListRunner:
         used = self.usage.setdefault(name, Usage())
         used.lists += 1
         used.seconds += seconds
-        used.counters.update(self.device.counters())
+        # The engine's counters are of the last pass: a list without one would count it again.
+        passes = any(int(part[0]) & 255 == Opcode.PASS for part in commands)
+        kept = ("COUNT_", "READ_", "WRITE_") if passes else ("COUNT_BUSY", "READ_", "WRITE_")
+        counters = self.device.counters()
+        used.counters.update({name: n for name, n in counters.items() if name.startswith(kept)})
         if ended.cause not in (Cause.NONE, Cause.OVERFLOW, Cause.INVALID):
             raise StoppedError(
                 f"the list of {' '.join(name)} was stopped: {ended.cause.name.lower()}, "

@@ -64,6 +64,8 @@ def test_steps(tiny, network):
     found = model.figures()
     assert found["cycles"] > 0
     assert 0 < found["utilisation"] < 1
+    passes = {row["kind"] for row in found["passes"] if row["utilisation"] is not None}
+    assert passes == {"FP", "BP", "WG"}
     assert all(row["bytes"] > 0 for row in found["passes"])
 
 
