@@ -1,5 +1,7 @@
 """Export of the machine: Verilog with AXI ports."""
 
+import functools
+
 from amaranth.hdl import Value
 
 from lnpu.engine.config import EngineConfig
@@ -30,6 +32,7 @@ def elaborate_machine(config: EngineConfig) -> tuple[str, list[dict]]:
     return to_verilog(unit, TOP, ports, share=True), rows
 
 
+@functools.cache
 def machine_verilog(config: EngineConfig) -> str:
     """Verilog text of the machine, module `lnpu`: ports `aclk`, `aresetn`, `s_axil_*`, `m_axi_*`, `irq`."""
     return elaborate_machine(config)[0]
