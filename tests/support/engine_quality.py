@@ -97,6 +97,8 @@ def _offers_first(unit):
     pages, (constants, walks, fills, want) = _walks(0)
     load_pages(unit, FEED, pages)
     prepare(unit, constants)
+    for line in range(FEED.lines):
+        unit[f"slots{line}_ready"] = 0
     fields = {f"walks_{name}": np.array([value]) for name, value in walks[0].items()}
     fill = {f"fills_{name}": np.array([value]) for name, value in fills[0].items()}
     sources = [Source(fill, "fills_valid", "fills_ready"), Source(fields, "walks_valid", "walks_ready")]
