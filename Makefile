@@ -25,8 +25,8 @@ $(VENV)/.ready: pyproject.toml | check-tools
 
 setup: $(VENV)/.ready ## create the virtual environment and install everything from PyPI
 
-run: setup ## export the default FMA, compile it and check it against the golden model
-	$(BIN)/lnpu verify fma -o build/run
+run: setup ## generate the default machine, compile it, train a network on it, compare it with the model
+	$(BIN)/lnpu train --preset edge --device rtl -o build/run $(ARGS)
 
 test: setup ## the tests that a change must pass (minutes); ARGS="-k fma" to choose
 	$(BIN)/python -m pytest -n $(JOBS) -m "not full" --junitxml=build/junit/test.xml $(ARGS)

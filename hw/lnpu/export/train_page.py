@@ -29,13 +29,13 @@ def write_page(metrics: dict[str, Any], losses: list[float], rights: list[int], 
         "rtl_cycles_per_second",
         "utilisation",
         "loss_scale",
-        "weights_sha256",
     ]
     sections = [
         f"<p><b>{metrics['test_accuracy']:.2%}</b> of the test images are classified right.</p>",
         "<img src='training.png' alt='loss and accuracy of the steps'>",
         "<h2>Figures</h2>",
         table((), [(name, _text(metrics[name])) for name in plain if metrics.get(name) is not None]),
+        table((), _digests(metrics["weights_sha256"])),
     ]
     if metrics.get("tensors"):
         (folder / "tensors.png").write_bytes(_shares(metrics["tensors"]))
@@ -56,6 +56,42 @@ def write_page(metrics: dict[str, Any], losses: list[float], rights: list[int], 
             for p in metrics["passes"]
         ]
         sections += ["<h2>Layers and passes</h2>", table(head, rows)]
+    if metrics.get("against_dense"):
+        rows = metrics["against_dense"]
+        (folder / "dense.png").write_bytes(_dense(rows))
+        (folder / "slots.png").write_bytes(_slots(rows))
+        (folder / "traffic.png").write_bytes(_traffic(rows))
+        head = (
+            "layer",
+            "pass",
+            "cycles",
+            "dense fp16",
+            "speed-up",
+            "of the engine",
+            "utilisation",
+            "bytes",
+            "dense",
+        )
+        names = (
+            "cycles",
+            "dense_cycles",
+            "speed_up",
+            "engine_speed_up",
+            "utilisation",
+            "bytes",
+            "dense_bytes",
+        )
+        cells = [(r["layer"], r["kind"], *(_text(r[name]) for name in names)) for r in rows]
+        sections += [
+            "<h2>Against dense fp16 on the same machine</h2>",
+            "<p>Layers of the last step; ReLU, encoding and decoding included.</p>",
+            "<img src='dense.png' alt='cycles of each layer and pass'>",
+            table(head, cells),
+            "<h3>Where the slots went</h3>",
+            "<img src='slots.png' alt='slots issued and lost by cause'>",
+            "<h3>Traffic</h3>",
+            "<img src='traffic.png' alt='bytes of each layer and pass'>",
+        ]
     sections += ["<h2>Settings</h2>", table((), list(metrics["settings"].items()))]
     (folder / "index.html").write_text(page("Training", sections))
 
@@ -66,6 +102,55 @@ def _text(value: float | int | str | None) -> str:
     if isinstance(value, str):
         return value
     return f"{value:,.3f}" if abs(value) < 100 and value != int(value) else f"{value:,.0f}"
+
+
+def _digests(digests: dict[str, str] | str) -> list[tuple[str, str]]:
+    if isinstance(digests, str):
+        return [("SHA-256 of the weights", digests)]
+    return [(f"SHA-256 of the weights, {name}", digest) for name, digest in digests.items()]
+
+
+def _names(rows: list[dict[str, Any]]) -> list[str]:
+    return [f"{row['layer']} {row['kind']}" for row in rows]
+
+
+def _pairs(rows: list[dict[str, Any]], names: tuple[str, str], labels: tuple[str, str], title: str) -> bytes:
+    """Two bars a pass."""
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(rows))
+    for offset, name, label, colour in zip((-0.2, 0.2), names, labels, (_GREY, _BLUE), strict=True):
+        axes.bar(places + offset, [row[name] for row in rows], 0.4, label=label, color=colour)
+    axes.set_xticks(places, _names(rows), rotation=20)
+    axes.set_ylabel(title)
+    axes.legend()
+    return png(figure)
+
+
+def _dense(rows: list[dict[str, Any]]) -> bytes:
+    names, labels = ("dense_cycles", "cycles"), ("dense fp16", "mixed precision, zeros skipped")
+    return _pairs(rows, names, labels, "cycles")
+
+
+def _traffic(rows: list[dict[str, Any]]) -> bytes:
+    names, labels = ("dense_bytes", "bytes"), ("dense fp16", "mixed precision, zeros skipped")
+    return _pairs(rows, names, labels, "bytes")
+
+
+def _slots(rows: list[dict[str, Any]]) -> bytes:
+    """Shares of line cycles between the first issue and the last."""
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    axes = figure.subplots()
+    bottom = np.zeros(len(rows))
+    shares = {"issued": [row["utilisation"] for row in rows]}
+    shares |= {cause: [row["lost"][cause] for row in rows] for cause in rows[0]["lost"]}
+    for name, values in shares.items():
+        axes.bar(_names(rows), values, 0.6, bottom=bottom, label=name)
+        bottom += np.array(values)
+    axes.tick_params(axis="x", rotation=20)
+    axes.set_ylabel("share of line cycles")
+    axes.legend(ncols=4, fontsize="small")
+    return png(figure)
 
 
 def _smooth(values: list[float], width: int = 9) -> np.ndarray:

@@ -8,7 +8,7 @@ from lnpu.engine.config import Pass
 from lnpu_sim.bench.run import Measured
 from lnpu_sim.engine.inputs import Technique
 
-__all__ = ["LOST", "lost", "summary"]
+__all__ = ["LOST", "lost", "moved", "summary"]
 
 LOST = ("PIXEL", "TILE", "DRAIN", "BACKPRESSURE", "STARVED", "FILL", "TAIL")
 """Causes of a lost slot, as the counters name them."""
@@ -31,18 +31,23 @@ def _ratio(runs: Sequence[Measured], counter: str) -> float | None:
     return cycles[DENSE] / cycles[CODED] if cycles[DENSE] and cycles[CODED] else None
 
 
+def moved(run: Measured) -> dict[str, int]:
+    """Bytes of a pass by register. Dense fp16 is charged 16 bits for an element of a sparse input, not the
+    entry (with its run) that the machine reads."""
+    sparse = "READ_D" if run.kind is Pass.BP else "READ_X"
+    found = {name: n for name, n in run.counts.items() if name.startswith(("READ_", "WRITE_"))}
+    if run.technique is DENSE:
+        found[sparse] = round(found[sparse] * DENSE_BITS / run.bits)
+    return found
+
+
 def _bytes(runs: Sequence[Measured], technique: Technique) -> dict[str, int]:
-    """Bytes by tensor class. Dense fp16 is charged 16 bits for an element of a sparse input, not the entry
-    (with its run) that the machine reads."""
+    """Bytes by tensor class."""
     found: dict[str, int] = defaultdict(int)
     for run in runs:
-        if run.technique is not technique:
-            continue
-        for name, value in run.counts.items():
-            if name.startswith(("READ_", "WRITE_")):
-                sparse = name == ("READ_D" if run.kind is Pass.BP else "READ_X")
-                scale = DENSE_BITS / run.bits if sparse and technique is DENSE else 1
-                found[name.lower()] += round(value * scale)
+        if run.technique is technique:
+            for name, value in moved(run).items():
+                found[name.lower()] += value
     return dict(found)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import enum
 import json
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,8 +72,17 @@ def train(
     ] = Path("build/run"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Metrics as JSON on standard output.")] = False,
+    beside: Annotated[
+        bool, typer.Option(help="rtl: train the model, too, at the same time, and compare all weights.")
+    ] = True,
+    compare: Annotated[
+        bool, typer.Option(help="rtl: run the last step's layers in dense fp16, too, and compare cycles.")
+    ] = True,
 ) -> None:
-    """Train a CNN (conv 16, conv 32, linear); writes metrics.json, index.html and a checkpoint."""
+    """Train a CNN (conv 16, conv 32, linear); writes metrics.json, index.html and a checkpoint.
+
+    Exit code 1 when weights of rtl and model differ.
+    """
     if seed < 0:
         raise UserError(f"`seed` must be 0 or more, not {seed}")
     from lnpu_host.checkpoint import load_state, save_state
@@ -107,23 +117,40 @@ def train(
         def save() -> None:
             save_state(checkpoint, trainer.state())
 
-        with _interruptible() as interrupted:
-            result = _run(trainer, learner, status, save, interrupted)
-        save()
+        rtl = numerics is Numerics.FGMP and device.value == "rtl"
+        other = _beside(options, steps, resume, output) if rtl and beside else contextlib.nullcontext()
+        works: list[Any] = []
+        with other as twin, _interruptible() as interrupted:
+            keep = works if rtl and compare else None
+            result = _run(trainer, learner, status, save, interrupted, keep)
+            save()
+            digests = {device.value: result.weights_sha256}
+            if twin is not None:
+                with status.status("waiting for the model"):
+                    digests["model"] = twin()
+        compared = _compared(learner, works, status) if works else []
     except (HostError, EngineError, CodecError, RtlError) as error:
         raise UserError(str(error)) from None
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror}") from None
-    metrics = _metrics(learner, result, options)
+    metrics = {**_metrics(learner, result, options), "against_dense": compared}
+    if rtl:
+        metrics["weights_sha256"] = digests
     with output_directory(output) as folder:
         from lnpu.export.train_page import write_page
 
         (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
         write_page(metrics, result.losses, result.rights, folder)
+        if rtl:
+            from lnpu.export.machine import TOP, machine_verilog
+
+            (folder / f"{TOP}.v").write_text(machine_verilog(whole.engine))
     if as_json:
         print(json.dumps(metrics, indent=2))
     else:
         _report(metrics, output)
+    if len(set(digests.values())) > 1:
+        raise typer.Exit(1)
 
 
 def _learner(options: dict[str, Any], engine: Any, image: tuple[int, int, int]) -> Any:
@@ -144,6 +171,45 @@ def _learner(options: dict[str, Any], engine: Any, image: tuple[int, int, int]) 
 
 
 @contextlib.contextmanager
+def _beside(options: dict[str, Any], steps: int, resume: bool, output: Path) -> Iterator[Callable[[], str]]:
+    """The same training on the model in a process of its own; gives a call that waits for its digest."""
+    words = [sys.executable, "-m", "lnpu.export.cli", "train", "--device", "model", "--json"]
+    words += ["-o", str(output / "model"), "--steps", str(steps), *(["--resume"] if resume else [])]
+    file = Path(options["preset"])
+    words += ["--config", str(file)] if file.suffix else ["--preset", options["preset"]]
+    for setting in options["settings"]:
+        words += ["--set", setting]
+    for name in ("data", "epochs", "seed", "batch", "rate", "momentum", "decay", "share"):
+        words += [f"--{name}", str(options[name])]
+    words += ["--loss-scale", str(options["first_loss_scale"])]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def digest() -> str:
+        out, err = process.communicate()
+        if process.returncode:
+            raise UserError(f"the training on the model failed: {err.strip()}")
+        return str(json.loads(out)["weights_sha256"])
+
+    try:
+        yield digest
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _compared(learner: Any, works: list[Any], status: Console) -> list[dict[str, Any]]:
+    from lnpu_host.compare import against_dense
+    from lnpu_sim.bench.run import BenchError
+
+    try:
+        with status.status("the last step's layers in dense fp16"):
+            rows = [row.as_dict() for row in against_dense(learner.device, works)]
+    except BenchError as error:
+        raise UserError(str(error)) from None
+    return rows
+
+
+@contextlib.contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
     """Ctrl-C ends the training behind a whole step; a second one at once."""
     asked = False
@@ -161,8 +227,14 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
 
 
 def _run(
-    trainer: Any, learner: Any, status: Console, save: Callable[[], None], interrupted: Callable[[], bool]
+    trainer: Any,
+    learner: Any,
+    status: Console,
+    save: Callable[[], None],
+    interrupted: Callable[[], bool],
+    keep: list[Any] | None = None,
 ) -> Any:
+    """Train; `keep` gets the layers of the last step."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -183,6 +255,10 @@ def _run(
                 raise typer.Abort()
             if now.number % trainer.per_epoch == 0:
                 save()
+            if keep is not None and now.number == trainer.total:
+                from lnpu_host.compare import workloads
+
+                keep.extend(workloads(learner))
 
         return trainer.run(note)
 
@@ -228,6 +304,18 @@ def _report(metrics: dict[str, Any], output: Path) -> None:
             cells = (str(row["lists"]), f"{row['cycles']:,.0f}", share, f"{row['bytes'] / 1e3:,.1f}")
             table.add_row(row["layer"], row["kind"], *cells)
         console.print(table)
+    if metrics["against_dense"]:
+        table = Table(
+            *("layer", "pass", "cycles", "dense fp16", "speed-up", "of the engine", "utilisation", "bytes"),
+            title="last step's layers, against dense fp16 on the same machine",
+            box=None,
+        )
+        for row in metrics["against_dense"]:
+            cells = (f"{row['cycles']:,}", f"{row['dense_cycles']:,}", f"{row['speed_up']:.2f}")
+            more = (f"{row['engine_speed_up']:.2f}", f"{row['utilisation']:.1%}")
+            share = f"{row['bytes'] / row['dense_bytes']:.2f}"
+            table.add_row(row["layer"], row["kind"], *cells, *more, share)
+        console.print(table)
     if metrics.get("tensors"):
         table = Table("tensor", "zero", "fp8", "fp16", "bits", title="shares, bits an element", box=None)
         for row in metrics["tensors"]:
@@ -242,7 +330,14 @@ def _report(metrics: dict[str, Any], output: Path) -> None:
         console.print(
             f"{metrics['cycles']:,} cycles, {metrics['rtl_cycles_per_second']:,.0f} a second of simulation"
         )
-    console.print(f"weights {metrics['weights_sha256'][:16]}; page with plots: {output}/index.html")
+    digests = metrics["weights_sha256"]
+    if isinstance(digests, dict):
+        equal = "all equal" if len(set(digests.values())) == 1 else "DIFFERENT"
+        text = ", ".join(f"{name} {digest[:16]}" for name, digest in digests.items())
+        console.print(f"weights: {text}{', ' + equal if len(digests) > 1 else ''}")
+    else:
+        console.print(f"weights: {digests[:16]}")
+    console.print(f"page with plots: {output}/index.html")
 
 
 def register(app: typer.Typer) -> None:
