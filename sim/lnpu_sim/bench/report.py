@@ -32,12 +32,18 @@ def _ratio(runs: Sequence[Measured], counter: str) -> float | None:
 
 
 def moved(run: Measured) -> dict[str, int]:
-    """Bytes of a pass by register. Dense fp16 is charged 16 bits for an element of a sparse input, not the
-    entry (with its run) that the machine reads."""
+    """Bytes of a pass by register.
+
+    Dense fp16 is charged 16 bits for an element of a sparse input, not the entry (with its run) that the
+    machine reads, and for an output of FP and BP, not fp32 behind ReLU or mask.
+    """
     sparse = "READ_D" if run.kind is Pass.BP else "READ_X"
     found = {name: n for name, n in run.counts.items() if name.startswith(("READ_", "WRITE_"))}
     if run.technique is DENSE:
         found[sparse] = round(found[sparse] * DENSE_BITS / run.bits)
+        if run.kind is not Pass.WG:
+            found["WRITE_D" if run.kind is Pass.BP else "WRITE_X"] += run.results * DENSE_BITS // 8
+            found["WRITE_RESULT"] -= run.results * 4
     return found
 
 
@@ -51,13 +57,29 @@ def _bytes(runs: Sequence[Measured], technique: Technique) -> dict[str, int]:
     return dict(found)
 
 
+def _row(run: Measured) -> dict[str, Any]:
+    coded = run.technique is CODED
+    return {
+        "layer": run.layer,
+        "pass": run.kind.name.lower(),
+        "numbers": "fgmp" if coded else "dense",
+        "cycles": run.counts["COUNT_BUSY"],
+        "engine_cycles": run.counts["COUNT_CYCLES"],
+        "utilisation": 1 - sum(lost(run).values()),
+        "lost": {cause: share for cause, share in lost(run).items() if share},
+        "bytes": sum(moved(run).values()),
+        "bits_per_element": run.bits,
+        "error": run.error,
+    }
+
+
 def summary(runs: Sequence[Measured]) -> dict[str, Any]:
     """All figures, ready for JSON.
 
     `engine`: cycles of dense fp16 over those of mixed precision with zero-skipping, from the first issue to
     the last. `machine`: the same for whole lists. `utilisation`: slots over line cycles between the first
-    issue and the last, with mixed precision. `bytes`: by class, `fgmp` and `dense`. Figures that the device
-    does not count are None.
+    issue and the last, with mixed precision. `bytes`: by class, `fgmp` and `dense`. `passes`: a row each.
+    Figures that the device does not count are None.
     """
     counted = bool(runs) and all(run.counts for run in runs)
     kinds = {kind.name.lower(): [r for r in runs if r.kind is kind] for kind in Pass}
@@ -90,5 +112,6 @@ def summary(runs: Sequence[Measured]) -> dict[str, Any]:
         if elements:
             result["bits_per_element"][name] = sum(run.bits * run.elements for run in mine) / elements
     if counted:
+        result["passes"] = [_row(run) for run in runs]
         result["bytes"] = {"fgmp": _bytes(runs, CODED), "dense": _bytes(runs, DENSE)}
     return result

@@ -70,8 +70,9 @@ class Measured:
 
     Args:
         layer: its name. kind, technique: what was run. counts: registers. bits: of an element of the sparse
-            input, everything included. elements: of the sparse input. mismatches: bytes of memory that
-            differ from the model's. error: of the results against fp64 of the same operands, relative norm.
+            input, everything included. elements: of the sparse input; results: of the result. mismatches:
+            bytes of memory that differ from the model's. error: of the results against fp64 of the same
+            operands, relative norm.
     """
 
     layer: str
@@ -80,6 +81,7 @@ class Measured:
     counts: dict[str, int] = field(repr=False)
     bits: float
     elements: int
+    results: int
     mismatches: int
     error: float
 
@@ -124,6 +126,7 @@ def measure(
                     counts,
                     tensor.bits_per_element,
                     tensor.descriptor.geometry.elements,
+                    made.layer.images * int(np.prod(made.layer.pixels)) * made.layer.sides[1],
                     int((memory != want).sum()),
                     _error(made, memory),
                 )
