@@ -178,10 +178,10 @@ class DecodeUnit(wiring.Component):
         return named & ~fits
 
     def _write(self, m, task, begin, active, walk, decoder):
-        """A request a block, and its vectors."""
-        m.submodules.target = target = Places(2)
+        """A request for a block, or for a row of adjacent blocks, and its vectors."""
+        m.submodules.target = target = Places(2, merge=True)
         beat = decoder.o
-        asked = Signal()
+        left = Signal(MAX_WORDS.bit_length())  # words of the run
         strobe = Cat(*(bit.replicate(2) for bit in walk.mask))
         m.d.comb += [
             target.start.eq(begin),
@@ -189,17 +189,17 @@ class DecodeUnit(wiring.Component):
             *(target.shape[name].eq(task[name]) for name in "nhwc"),
             self.requests.payload.address.eq(target.o.payload.address),
             self.requests.payload.words.eq(target.o.payload.words),
-            self.requests.valid.eq(target.o.valid & ~asked),
-            target.o.ready.eq(self.requests.ready & ~asked),
-            self.words.valid.eq(beat.valid & asked),
+            self.requests.valid.eq(target.o.valid & (left == 0)),
+            target.o.ready.eq(self.requests.ready & (left == 0)),
+            self.words.valid.eq(beat.valid & (left != 0)),
             self.words.payload.data.eq(Cat(*beat.payload.elements)),
             self.words.payload.strobe.eq(strobe),
-            beat.ready.eq(self.words.ready & asked),
+            beat.ready.eq(self.words.ready & (left != 0)),
             walk.step.eq(beat.valid & beat.ready),
         ]
         with m.If(self.requests.valid & self.requests.ready):
-            m.d.sync += asked.eq(1)
-        with m.If(walk.step & walk.block_last):
-            m.d.sync += asked.eq(0)
+            m.d.sync += left.eq(target.o.payload.words)
+        with m.If(walk.step):
+            m.d.sync += left.eq(left - 1)
             with m.If(walk.tensor_last):
                 m.d.sync += active.eq(0)
