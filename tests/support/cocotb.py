@@ -58,6 +58,7 @@ def run_cocotb(
     seed: int = 1,
     coverage: bool = False,
     waves: bool | None = None,
+    ports_only: bool = False,
 ) -> BenchRun:
     """Build (cached by content) and run every cocotb test of a bench.
 
@@ -70,6 +71,7 @@ def run_cocotb(
         seed: cocotb's random seed.
         coverage: count line and toggle coverage.
         waves: write a waveform; default from `LNPU_WAVES`.
+        ports_only: the bench sees nothing but the top module's ports: large units compile much faster.
 
     Raises:
         AssertionError: the build or a cocotb test failed, or the simulation died; gives the test's name, its
@@ -79,7 +81,10 @@ def run_cocotb(
     # The runner's own build compiles Verilator's run time anew for every unit; this one does it once.
     libraries = cocotb_tools.config.libs_dir
     recipe = Recipe(
-        options=("--exe", "--vpi", "--public-flat-rw", "--top-module", top, "--timescale", "1ns/1ps"),
+        options=(
+            *("--exe", "--vpi", *([] if ports_only else ["--public-flat-rw"])),
+            *("--top-module", top, "--timescale", "1ns/1ps"),
+        ),
         main=(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp",),
         output=top,
         trace="vcd" if waves else None,
@@ -88,6 +93,8 @@ def run_cocotb(
         link=(f"-Wl,-rpath,{libraries}", f"-L{libraries}", "-lcocotbvpi_verilator", "-rdynamic"),
     )
     names, texts = [path.name for path in verilog], [path.read_text() for path in verilog]
+    if ports_only:
+        texts = [_public_ports(text, top) for text in texts]
     root = cache_root("cocotb")
     directory = root / recipe.digest(*names, *texts)
 
@@ -137,6 +144,16 @@ def run_cocotb(
         raise AssertionError(f"{top}, {bench.name}, seed {seed}:\n{reason}\n{_tail(log)}{written}")
     data = run / "coverage.dat"
     return BenchRun(log, wave_file if waves else None, data if coverage else None, passed)
+
+
+def _public_ports(text: str, top: str) -> str:
+    """The source with the ports of one module visible from outside."""
+    start = text.find(f"module {top}(")
+    if start < 0:
+        return text
+    end = text.index("endmodule", start)
+    port = re.compile(r"^(  (?:input|output) (?:\[[^]]*\] )?\w+);", re.M)
+    return text[:start] + port.sub(r"\1 /*verilator public_flat_rw*/;", text[start:end]) + text[end:]
 
 
 @contextlib.contextmanager

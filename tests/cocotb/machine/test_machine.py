@@ -35,7 +35,7 @@ def play(folder, image, tests, **choices):
         "seed": 2,
         **choices,
     }
-    run_cocotb([verilog], TOP, BENCH, settings=settings, tests=tests)
+    run_cocotb([verilog], TOP, BENCH, settings=settings, tests=tests, ports_only=True)
 
 
 @pytest.mark.parametrize(("pause", "latency"), [(0.0, 1), (0.5, 10), (0.1, 200)])
