@@ -131,6 +131,8 @@ class Memory(vector.Memory):
     @staticmethod
     def _start(unit, skip):
         unit.reset()  # a run that failed may have left anything
+        for port in "ab":  # seen where a port has no words
+            unit[f"{port}_data_data"] = NAN << 32 | NAN
         unit["skip"], unit["clear"] = skip, 1
         unit.step()
         unit["clear"] = 0

@@ -9,7 +9,7 @@ from lnpu.vector.fp32 import Fp32Add, Fp32Multiply, Weighted
 from lnpu_sim.rtl import Sink, Source, build
 from lnpu_sim.vector.fp32 import add, finite, multiply
 
-COUNT = 60_000
+COUNT = 100_000
 
 
 def operands(count, seed):
