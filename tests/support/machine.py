@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lnpu.engine.config import Convolution, Pass
+from lnpu_sim.engine.layer import FLUSH
 from lnpu_sim.engine.workload import pass_of, synthetic
-from lnpu_sim.machine.commands import Addresses, command_list, padded, pass_commands, to_memory
+from lnpu_sim.machine.commands import Addresses, command_list, padded, partial_bytes, pass_commands, to_memory
 
 SIZE = 1 << 19
 LIST = 0x100
@@ -28,8 +29,9 @@ class Case:
 class Image:
     """Memory with the passes of a layer and one list for them."""
 
-    def __init__(self, config, shape, images, kinds=tuple(Pass), seed=0):
+    def __init__(self, config, shape, images, kinds=tuple(Pass), seed=0, flush=FLUSH):
         self.config, self.memory, self.free = config, bytearray(SIZE), 0x6000
+        self.flush = flush
         work = synthetic(shape, images, 0.5, seed=seed)
         # What is between the tensors must stay as it is.
         self.memory[self.free :] = np.random.default_rng(seed).bytes(SIZE - self.free)
@@ -45,7 +47,7 @@ class Image:
         return at
 
     def _case(self, work, kind):
-        layer, tensor = pass_of(work, kind, ones=kind is Pass.WG)
+        layer, tensor = pass_of(work, kind, ones=kind is Pass.WG, flush=self.flush)
         outer = padded(layer.sides[1])
         rows = layer.shape.taps * layer.sides[0] if kind is Pass.WG else layer.images * np.prod(layer.pixels)
         blank = lambda rows: self.place(bytes([0xA5]) * (4 * int(rows) * outer))  # noqa: E731
@@ -54,6 +56,7 @@ class Image:
             dense=self.place(to_memory(layer.dense.astype("<u2"))),
             result=blank(rows),
             bias_result=blank(1),
+            partial=self.place(bytes(4 * partial_bytes(layer))) if kind is Pass.WG else 0,
         )
         return Case(layer, tensor, at, pass_commands(layer, tensor, self.config, at))
 

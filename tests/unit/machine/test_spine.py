@@ -1,6 +1,7 @@
 """The machine through its AXI ports against the model of command lists, byte by byte."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,28 @@ def test_three_passes_in_a_list(unit, shape, pause, latency):
             assert np.abs(exact).max() > 0
             assert (got == exact.astype(np.float32)).all(), case.layer.kind
             assert (padding.view(np.uint32) == 0xA5A5A5A5).all(), "a byte between rows was written"
+
+
+@pytest.mark.parametrize("outputs", [9, 12])
+def test_flushes_are_added_up(unit, outputs):
+    """dW of several flushes: each has a place, the sum is fp32's."""
+    shape = Convolution(4, 5, 11, outputs, 3, 1, 1)
+    image, whole = (Image(CONFIG, shape, 2, kinds=(Pass.WG,), seed=3, flush=flush) for flush in (20, 2048))
+    assert image.words > whole.words
+    results = []
+    for one in (image, whole):
+        device = machine(unit, one.memory, pause=0.3, latency=9)
+        assert check_run(device, one).cause is Cause.NONE
+        results.append([got for got, _ in one.results(device.memory, one.cases[0])])
+    for parts, sums in zip(*results, strict=True):
+        assert np.allclose(parts, sums, rtol=1e-5, atol=1e-5 * np.abs(sums).max())
+
+
+def test_room_for_flushes_is_needed():
+    image = Image(CONFIG, *SHAPES["kernel"], kinds=(Pass.WG,), flush=20)
+    case = image.cases[0]
+    with pytest.raises(EngineError, match="`partial` must be given: 20 pixels a flush"):
+        pass_commands(case.layer, case.tensor, CONFIG, replace(case.at, partial=0))
 
 
 def test_counters(unit):
