@@ -9,7 +9,7 @@ from lnpu_sim.engine.layer import FLUSH
 from lnpu_sim.engine.workload import pass_of, synthetic
 from lnpu_sim.machine.commands import Addresses, command_list, padded, partial_bytes, pass_commands, to_memory
 
-SIZE = 1 << 19
+SIZE = 1 << 20
 LIST = 0x100
 LINEAR = Convolution(1, 1, 24, 12), 6
 KERNEL = Convolution(4, 5, 11, 9, 3, 1, 1), 2
