@@ -42,9 +42,10 @@ def encode(
     relu: bool = False,
     mask_in: Mask | None = None,
     mask_out: Mask | None = None,
+    copy: Dense | None = None,
     gradient: bool = False,
 ) -> Words:
-    """ENCODE: `source`, seen in the shape of `target`; at most one mask is given."""
+    """ENCODE: `source`, seen in the shape of `target`; at most one mask is given; `copy`: dense fp16."""
     mask = mask_in or mask_out
     return words_of(
         Opcode.ENCODE,
@@ -59,7 +60,9 @@ def encode(
             "mask": mask.address if mask else 0,
             "pointers": target.pointers_at,
             "target": target.rows,
+            "copy": int(copy is not None),
             "descriptor": target.descriptor,
+            "copy_target": copy.address if copy else 0,
         },
     )
 

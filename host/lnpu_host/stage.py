@@ -2,7 +2,7 @@
 
 from lnpu.codec.config import Geometry
 from lnpu.engine.config import Pass
-from lnpu_host.elementwise import decode, encode, mask_out
+from lnpu_host.elementwise import encode, mask_out
 from lnpu_host.layers import LayerShape
 from lnpu_host.memory import Memory
 from lnpu_host.parameters import Parameters
@@ -74,10 +74,7 @@ class Stage:
 
     def gradient(self, source: Dense) -> Commands:
         """The gradient of y from fp32 memory, through the ReLU, in both forms that the passes take."""
-        return [
-            encode(source, self.d, mask_in=self.mask, gradient=True),
-            decode(self.d, self.d16, gradient=True),
-        ]
+        return [encode(source, self.d, mask_in=self.mask, copy=self.d16, gradient=True)]
 
     def weight_gradient(self) -> Commands:
         """WG."""

@@ -152,9 +152,11 @@ class Memory:
             {
                 **{"bias": fmt.bias, "k8": fmt.k8, "k16": fmt.k16},
                 **{"pointers": self.room(8 * ((g.rows + 2) // 2)), "target": self.room(worst)},
+                "copy_target": self.room(2 * g.n * g.h * g.w * padded(g.c)),
                 "descriptor": self.room(DESCRIPTOR),
             }
         )
+        fields.setdefault("copy", 0)
 
     def mask(self, x, **flags):
         """Add MASK; in its place with `target=None`."""

@@ -1,13 +1,13 @@
 """Encoder: dense elements to rows, pointers and descriptor of a compressed tensor."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from lnpu.codec.finish import TensorFinish
 from lnpu.codec.packer import GroupPacker
 from lnpu.codec.packet import PacketFifo
-from lnpu.codec.payloads import element_beat, encoder_command, meta_word, word
+from lnpu.codec.payloads import copy_beat, element_beat, encoder_command, meta_word, word
 from lnpu.codec.quantiser import Quantiser, quantised
 from lnpu.codec.slotter import Slotter, packed_entries
 from lnpu.codec.statistics import StatisticsUnit
@@ -28,6 +28,7 @@ class Encoder(wiring.Component):
 
     Args:
         element: format of the elements. lanes: elements of a vector, 1, 2 or 4.
+        copy: member `copy` is there.
 
     Members:
         command: `In(stream(encoder_command))`, one a tensor.
@@ -36,6 +37,7 @@ class Encoder(wiring.Component):
         o: `Out(stream(word))`, the rows' words.
         meta: `Out(stream(meta_word))`, the pointer table as it grows, and the descriptor when every word of
             the rows has been accepted.
+        copy: `Out(stream(copy_beat))`, every vector as it will be decoded.
         invalid: sticky: NaN or infinity was met (encoded as zero, and flagged in the descriptor).
         clear: clears `invalid`.
 
@@ -43,9 +45,10 @@ class Encoder(wiring.Component):
     tensors about 85 cycles (clearing of the histogram, draining, descriptor).
     """
 
-    def __init__(self, element: FloatFormat, lanes: int = 4):
+    def __init__(self, element: FloatFormat, lanes: int = 4, *, copy: bool = False):
         super().__init__(
             {
+                **({"copy": Out(stream.Signature(copy_beat(lanes)))} if copy else {}),
                 "command": In(stream.Signature(encoder_command())),
                 "i": In(stream.Signature(element_beat(element.width, lanes))),
                 "o": Out(stream.Signature(word())),
@@ -54,7 +57,7 @@ class Encoder(wiring.Component):
                 "clear": In(1),
             }
         )
-        self.element, self.lanes = element, lanes
+        self.element, self.lanes, self.has_copy = element, lanes, copy
 
     def elaborate(self, platform):
         m = Module()
@@ -103,6 +106,7 @@ class Encoder(wiring.Component):
 
         # ---- count, run lengths ----------------------------------------------------------------------------
         taken = front.o.payload
+        copied = Signal(init=not self.has_copy)
         m.d.comb += [
             statistics.count.eq(packed.accept),
             statistics.elements.eq(taken.elements),
@@ -126,9 +130,21 @@ class Encoder(wiring.Component):
         m.d.comb += [
             packed.i.payload.block_last.eq(taken.block_last),
             packed.i.payload.row_last.eq(taken.row_last),
-            packed.i.valid.eq(front.o.valid),
-            front.o.ready.eq(packed.i.ready),
+            packed.i.valid.eq(front.o.valid & copied),
+            front.o.ready.eq(packed.i.ready & copied),
         ]
+        if self.has_copy:
+            m.d.comb += [
+                self.copy.valid.eq(front.o.valid & packed.i.ready),
+                copied.eq(self.copy.ready),
+                self.copy.payload.mask.eq(taken.mask),
+                self.copy.payload.block_last.eq(taken.block_last),
+            ]
+            for source, target in zip(taken.elements, self.copy.payload.elements, strict=True):
+                mantissa = Mux(source.fp16, source.code16[:10], Cat(Const(0, 7), source.code8[:3]))
+                sign = Mux(source.fp16, source.code16[15], source.code8[7])
+                # The exponent is 0 for zero, of the fp16 code otherwise.
+                m.d.comb += target.eq(Mux(source.fp8 | source.fp16, Cat(mantissa, source.exponent, sign), 0))
 
         # ---- pack ------------------------------------------------------------------------------------------
         step, row_last = Signal(), Signal()

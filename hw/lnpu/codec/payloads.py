@@ -10,6 +10,7 @@ __all__ = [
     "INDEX_BITS",
     "LENGTH_BITS",
     "block_command",
+    "copy_beat",
     "dense_beat",
     "dense_command",
     "element_beat",
@@ -84,6 +85,11 @@ def encoder_command() -> data.StructLayout:
 def element_beat(width: int, lanes: int) -> data.StructLayout:
     """A vector of a block's elements, channel ascending; lanes beyond the block are ignored."""
     return data.StructLayout({"elements": data.ArrayLayout(width, lanes)})
+
+
+def copy_beat(lanes: int) -> data.StructLayout:
+    """A vector as a decoder will deliver it: fp16 codes; `mask`: lanes that belong to the block."""
+    return data.StructLayout({"elements": data.ArrayLayout(16, lanes), "mask": lanes, "block_last": 1})
 
 
 def meta_word() -> data.StructLayout:

@@ -109,7 +109,8 @@ COMMANDS: dict[Opcode, dict[str, int]] = {
         **dict.fromkeys(("relu", "mask_in", "mask_out", "gradient", "k8", "k16"), 8),
         **dict.fromkeys(("n", "h", "w", "c"), 16),
         "bias": -16,
-        **dict.fromkeys(("source", "mask", "pointers", "target", "descriptor"), 32),
+        "copy": 8,
+        **dict.fromkeys(("source", "mask", "pointers", "target", "descriptor", "copy_target"), 32),
     },
     Opcode.MASK: {
         **dict.fromkeys(("relu", "mask_in", "mask_out", "gradient"), 8),
@@ -142,7 +143,7 @@ ADDRESSES: dict[Opcode, tuple[str, ...]] = {
     Opcode.FILL: ("address",),
     Opcode.LOAD: ("address", "stride"),
     Opcode.DRAIN: ("address", "stride"),
-    Opcode.ENCODE: ("source", "mask", "pointers", "target", "descriptor"),
+    Opcode.ENCODE: ("source", "mask", "pointers", "target", "descriptor", "copy_target"),
     Opcode.MASK: ("source", "mask", "target"),
     Opcode.DECODE: ("source", "pointers", "target"),
     Opcode.COMBINE: (

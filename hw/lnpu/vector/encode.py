@@ -12,6 +12,7 @@ from lnpu.bus.write import strobed_layout
 from lnpu.codec.encoder import Encoder
 from lnpu.codec.walk import TensorWalk
 from lnpu.formats import FP32
+from lnpu.vector.copy import CopyWords
 from lnpu.vector.gather import Gather
 from lnpu.vector.mask_reader import MaskPairs, MaskRequests
 from lnpu.vector.payloads import encode_task
@@ -65,7 +66,9 @@ class EncodeUnit(wiring.Component):
         record = task.record
         state = Signal(_State)
         begin = Signal()
-        m.submodules.encoder = encoder = Encoder(FP32, LANES)
+        m.submodules.encoder = encoder = Encoder(FP32, LANES, copy=True)
+        m.submodules.copy = copy = CopyWords()
+        m.submodules.copies = copies = Places(2, merge=True)
         m.submodules.gather = gather = Gather(3)
         m.submodules.target = target = Places(4)
         m.d.comb += [
@@ -78,14 +81,20 @@ class EncodeUnit(wiring.Component):
             gather.base[MASK].eq(record.mask),
             target.start.eq(begin & task.dense),
             target.base.eq(record.target),
+            copy.enable.eq(record.copy.any()),
+            copies.start.eq(begin & ~task.dense & copy.enable),
+            copies.base.eq(record.copy_target),
             encoder.command.valid.eq((state == _State.BEGIN) & ~task.dense),
             encoder.command.payload.pointer_address.eq(record.pointers),
             encoder.command.payload.data_address.eq(record.target),
             *(encoder.command.payload[name].eq(record[name]) for name in ("bias", "k8", "k16")),
             *(encoder.command.payload[name].eq(record[name]) for name in "nhwc"),
-            *(target.shape[name].eq(record[name]) for name in "nhwc"),
+            *(places.shape[name].eq(record[name]) for places in (target, copies) for name in "nhwc"),
             encoder.clear.eq(self.clear),
         ]
+        connect(m, encoder.copy, copy.i)
+        connect(m, copy.o, gather.placed)
+        connect(m, copies.o, gather.places)
         odd = Signal()  # vectors of the block before this one
         ended, valid, masked, step, walk = self._front(m, task, begin, odd)
         bits_ready, bits_done = self._mask_out(m, task, walk, step, masked, ended, gather, begin, odd)

@@ -10,7 +10,7 @@ from lnpu.codec.descriptor import DESCRIPTOR_BYTES
 from lnpu.engine.config import EngineConfig, Pass
 from lnpu.machine.commands import Opcode
 from lnpu_sim.bench.image import Image
-from lnpu_sim.engine.inputs import Technique, encode_with, format_for
+from lnpu_sim.engine.inputs import Technique, format_for
 from lnpu_sim.engine.layer import Layer
 from lnpu_sim.engine.workload import Workload, pass_of
 from lnpu_sim.machine.commands import Addresses, command, partial_bytes, pass_commands, to_memory
@@ -52,31 +52,16 @@ class _Maker:
         flushes = -(-self.work.d[..., 0].size // layer.flush) if wg else 0
         at = Addresses(
             sparse=image.place(tensor.words.astype("<u8").tobytes()),
-            dense=image.room(len(dense)) if wg and self.coded else image.place(dense),
+            dense=image.place(dense),
             result=image.room(4 * rows * outer),
             bias_result=image.room(4 * outer),
             partial=image.room(flushes * partial_bytes(layer)) if flushes > 1 else 0,
         )
         commands = pass_commands(layer, tensor, self.config, at)
-        if wg:
-            commands = (self._decode(at.dense) if self.coded else []) + commands
-        else:
+        if not wg:
             commands += self._finish(layer, at.result)
         memory, words = image.memory(commands)
         return Job(layer, memory, words, at.result)
-
-    def _decode(self, target: int) -> list[list[int]]:
-        """The gradient, compressed for BP, as the fp16 operand of WG."""
-        d = encode_with(self.work.d, self.technique)
-        fields = {
-            "gradient": 1,
-            **_shape(d.descriptor.geometry),
-            **_format(d.descriptor.format),
-            "source": self.image.place(d.words.astype("<u8").tobytes()),
-            "pointers": self.image.place(d.pointer_bytes()),
-            "target": target,
-        }
-        return [command(Opcode.DECODE, fields)]
 
     def _finish(self, layer: Layer, source: int) -> list[list[int]]:
         """ReLU or its mask, and the compressed input of the next pass; dense fp16 has the former only."""
@@ -102,7 +87,9 @@ class _Maker:
             **_format(own),
             "pointers": self.image.room(8 * ((g.rows + 2) // 2)),
             "target": self.image.room(worst),
+            "copy": int(backward),
             "descriptor": self.image.room(DESCRIPTOR_BYTES),
+            "copy_target": self.image.room(2 * g.n * g.h * g.w * (-(-g.c // 4) * 4)) if backward else 0,
         }
         return [command(Opcode.ENCODE, fields)]
 
@@ -119,8 +106,8 @@ def job(work: Workload, kind: Pass, technique: Technique, config: EngineConfig) 
     """What a machine does for one pass of a layer.
 
     FP: the pass, then ReLU and its mask bits; with mixed precision y is encoded. BP: the pass, then the mask
-    of the layer's input; dX is encoded. WG: with mixed precision d is decoded first; dW and db in fp32. For
-    dense fp16 (`Technique.NEITHER`) nothing is encoded or decoded, ReLU and mask are applied in fp32.
+    of the layer's input; dX is encoded, for WG also as dense fp16. WG: dW and db in fp32. For dense fp16
+    (`Technique.NEITHER`) nothing is encoded, ReLU and mask are applied in fp32.
 
     Raises:
         EngineError: the layer does not fit the engine.

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnpu.codec.config import BLOCK, FgmpFormat, Geometry
+from lnpu_sim.codec.tensor import decode as decode_tensor
 from lnpu_sim.codec.tensor import encode as encode_tensor
 from lnpu_sim.vector.memory import Flags, read, runs, write, write_runs
 
@@ -71,7 +72,7 @@ def _geometry(fields: Fields) -> Geometry:
 
 
 def encode(memory: bytearray, fields: Fields) -> Flags:
-    """fp32 elements to a compressed tensor.
+    """fp32 elements to a compressed tensor and, with `copy`, to fp16 elements as it will be decoded.
 
     Raises:
         MemoryRangeError: an address is outside of the memory.
@@ -84,6 +85,9 @@ def encode(memory: bytearray, fields: Fields) -> Flags:
     write(memory, fields["pointers"], tensor.pointer_bytes())
     descriptor = replace(tensor.descriptor, pointer_address=fields["pointers"], data_address=fields["target"])
     write(memory, fields["descriptor"], descriptor.pack())
+    if fields["copy"]:
+        content = np.ascontiguousarray(decode_tensor(tensor, check=False).reshape(-1, g.c)).view(np.uint8)
+        write_runs(memory, fields["copy_target"], (0, 2 * _padded(g.c)), (1, len(content)), content)
     statistics = descriptor.statistics
     return Flags(invalid=statistics.invalid, saturated=statistics.saturated > 0)
 

@@ -91,6 +91,8 @@ def coded(memory, shape, fmt):
         **{"bias": fmt.bias, "k8": fmt.k8, "k16": fmt.k16},
         **{"pointers": memory.room(8 * ((g.rows + 2) // 2)), "target": memory.room(worst)},
         "descriptor": memory.room(192),
+        "copy": g.h % 2,
+        "copy_target": memory.room(2 * g.n * g.h * g.w * (g.c + 3)),
     }
 
 

@@ -19,18 +19,28 @@ SHAPES = [
     (1, 2, 40, 4),
     (5, 1, 1, 3),
 ]
-FLAGS = [{}, {"relu": 1, "mask_out": 1}, {"mask_in": 1}, {"relu": 1, "mask_in": 1}, {"mask_out": 1}]
+FLAGS = {
+    "plain": {},
+    "relu-out": {"relu": 1, "mask_out": 1},
+    "in": {"mask_in": 1},
+    "relu-in": {"relu": 1, "mask_in": 1},
+    "out": {"mask_out": 1},
+    "copy": {"copy": 1},
+    "in-copy": {"mask_in": 1, "copy": 1},
+}
 
 
 @pytest.mark.parametrize("pattern", STALL_PATTERNS)
-@pytest.mark.parametrize("flags", FLAGS, ids=["plain", "relu-out", "in", "relu-in", "out"])
-def test_every_shape(flags, pattern):
+@pytest.mark.parametrize("name", FLAGS)
+def test_every_shape(name, pattern):
     """Commands of both kinds, one after the other."""
+    flags = FLAGS[name]
     memory = Memory(len(flags))
     for n, shape in enumerate(SHAPES):
         fmt = FgmpFormat(n % 16 - 8, (1, 2, 4)[n % 3], (4, 6)[n % 2])
         memory.encode(dense(shape, n), fmt, **flags)
-        memory.mask(dense(shape, n + 50), **flags, target=None if n % 2 else 0)
+        masks = {name: value for name, value in flags.items() if name != "copy"}
+        memory.mask(dense(shape, n + 50), **masks, target=None if n % 2 else 0)
     for seed in range(1, 4):
         memory.run(pattern, seed)
 
@@ -39,7 +49,8 @@ def test_every_shape(flags, pattern):
 def test_no_zeros_and_only_zeros(zeros):
     memory = Memory()
     for shape in ((2, 2, 3, 64), (1, 1, 2, 200)):
-        memory.encode(dense(shape, zeros=zeros) * np.float32(1e3), FgmpFormat(-8, 1, 6), mask_out=1, relu=1)
+        x = dense(shape, zeros=zeros) * np.float32(1e3)
+        memory.encode(x, FgmpFormat(-8, 1, 6), mask_out=1, relu=1, copy=1)
     memory.run("random")
 
 
@@ -83,6 +94,8 @@ SPEED = [
     pytest.param("encode", (1, 8, 32, 64), {}, 1.15, id="encode-64"),
     pytest.param("encode", (4, 8, 8, 16), {"relu": 1, "mask_out": 1}, 1.2, id="encode-16-mask"),
     pytest.param("encode", (32, 1, 1, 512), {"mask_in": 1}, 1.15, id="encode-512-mask"),
+    pytest.param("encode", (1, 8, 32, 64), {"mask_in": 1, "copy": 1}, 1.15, id="encode-64-copy"),
+    pytest.param("encode", (4, 8, 8, 16), {"mask_in": 1, "copy": 1}, 1.2, id="encode-16-copy"),
     pytest.param("mask", (1, 8, 32, 64), {"mask_in": 1}, 1.2, id="mask-64"),
 ]
 

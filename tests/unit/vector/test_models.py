@@ -14,7 +14,14 @@ from lnpu_sim.vector.update import update
 
 SHAPES = [(2, 3, 4, 5), (1, 2, 3, 64), (2, 1, 1, 70), (1, 3, 2, 131), (3, 1, 2, 1)]
 FORMAT = {"bias": -2, "k8": 2, "k16": 4}
-AT = {"source": 0, "mask": 0x8000, "pointers": 0x9000, "target": 0xA000, "descriptor": 0xF000}
+AT = {
+    "source": 0,
+    "mask": 0x8000,
+    "pointers": 0x9000,
+    "target": 0xA000,
+    "descriptor": 0xF000,
+    "copy_target": 0x10000,
+}
 
 
 def placed(x):
@@ -49,7 +56,7 @@ def test_there_and_back(shape):
     x, d = random(shape), random(shape, 1)
     size = dict(zip("nhwc", shape, strict=True))
     memory = placed(x)
-    fields = {"relu": 1, "mask_in": 0, "mask_out": 1, "gradient": 0, **FORMAT, **size, **AT}
+    fields = {"relu": 1, "mask_in": 0, "mask_out": 1, "gradient": 0, "copy": 1, **FORMAT, **size, **AT}
     flags = encode(memory, fields)
     assert not flags.invalid
     descriptor = Descriptor.unpack(bytes(memory[AT["descriptor"] :][:DESCRIPTOR_BYTES]))
@@ -63,6 +70,8 @@ def test_there_and_back(shape):
     got = np.frombuffer(memory, "<u2", x.size // shape[3] * width).reshape(*shape[:3], width)[..., : shape[3]]
     want = quantise(np.where(x > 0, d, 0).astype(np.float32), FgmpFormat(*FORMAT.values())).codes
     assert (got == want).all()
+    copy = np.frombuffer(memory, "<u2", got.base.size, AT["copy_target"]).reshape(*shape[:3], width)
+    assert (copy[..., : shape[3]] == want).all()
 
 
 def test_mask():
@@ -79,7 +88,7 @@ def test_not_a_number_is_told():
     x = random((1, 2, 2, 8))
     x[0, 1, 0, 3] = np.nan
     size = dict(zip("nhwc", x.shape, strict=True))
-    fields = {"relu": 0, "mask_in": 0, "mask_out": 0, "gradient": 0, **FORMAT, **size, **AT}
+    fields = {"relu": 0, "mask_in": 0, "mask_out": 0, "gradient": 0, "copy": 0, **FORMAT, **size, **AT}
     assert encode(placed(x), fields).invalid
     assert mask(placed(x), fields).invalid
 
@@ -88,7 +97,7 @@ def test_malformed_tensor_is_told():
     x = random((1, 2, 3, 16))
     memory = placed(x)
     size = dict(zip("nhwc", x.shape, strict=True))
-    encode(memory, {"relu": 0, "mask_in": 0, "mask_out": 0, "gradient": 0, **FORMAT, **size, **AT})
+    encode(memory, {"relu": 0, "mask_in": 0, "mask_out": 0, "gradient": 0, "copy": 0, **FORMAT, **size, **AT})
     back = {**FORMAT, **size, "source": AT["target"], "pointers": AT["pointers"], "target": 0}
     memory[AT["target"]] = 0xFF
     assert decode(memory, back).bad
@@ -142,7 +151,7 @@ def test_update():
 def test_outside_of_the_memory(execute):
     ones = dict.fromkeys(("n", "h", "w", "c", "elements", "columns", "rows", "count"), 4)
     zeros = dict.fromkeys(
-        ("relu", "mask_in", "mask_out", "single", "guarded", "gradient", "a_row", "a_column"), 0
+        ("relu", "mask_in", "mask_out", "copy", "single", "guarded", "gradient", "a_row", "a_column"), 0
     )
     strides = dict.fromkeys(("b_row", "b_column", "target_row", "target_column"), 0)
     scales = dict.fromkeys(("scale_a", "scale_b", "scale", "decay", "momentum", "rate"), 0)
