@@ -33,7 +33,7 @@ class ReadDma(wiring.Component):
 
     Args:
         burst: beats of a burst at most, power of two from 2 to 256.
-        outstanding: bursts requested and not answered at most, 1 to 16.
+        outstanding: bursts requested and not answered at most, 1 to 64.
         depth: words of the output FIFO, `burst` to 4096; default `burst * outstanding`, at most 4096.
 
     Members:
@@ -56,8 +56,8 @@ class ReadDma(wiring.Component):
 
     def __init__(self, *, burst: int = 16, outstanding: int = 8, depth: int | None = None):
         check_burst(burst)
-        if not 1 <= outstanding <= 16:
-            raise ValueError(f"`outstanding` must be 1 to 16 bursts, not {outstanding}")
+        if not 1 <= outstanding <= 64:
+            raise ValueError(f"`outstanding` must be 1 to 64 bursts, not {outstanding}")
         depth = min(burst * outstanding, 4096) if depth is None else depth
         if not burst <= depth <= 4096:
             raise ValueError(f"`depth` must be {burst} (`burst`) to 4096 words, not {depth}")

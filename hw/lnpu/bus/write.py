@@ -28,7 +28,7 @@ class WriteDma(wiring.Component):
 
     Args:
         burst: beats of a burst at most, power of two from 2 to 256.
-        outstanding: bursts requested and not answered at most, 1 to 16.
+        outstanding: bursts requested and not answered at most, 1 to 64.
 
     Members:
         commands: `In(stream of command_layout)`. i: `In(stream of strobed_layout)`; words are taken only for
@@ -52,8 +52,8 @@ class WriteDma(wiring.Component):
 
     def __init__(self, *, burst: int = 16, outstanding: int = 8):
         check_burst(burst)
-        if not 1 <= outstanding <= 16:
-            raise ValueError(f"`outstanding` must be 1 to 16 bursts, not {outstanding}")
+        if not 1 <= outstanding <= 64:
+            raise ValueError(f"`outstanding` must be 1 to 64 bursts, not {outstanding}")
         self.burst, self.outstanding = burst, outstanding
         super().__init__(
             {

@@ -96,9 +96,9 @@ class Core(wiring.Component):
         m.submodules.fill = fill = reset(Fill(config))
         m.submodules.load = load = reset(Load(config))
         m.submodules.drain = drain = reset(Drain(config))
-        m.submodules.write = write = WriteDma()
-        m.submodules.arbiter = arbiter = ReadArbiter(3, outstanding=32)
-        reads = [ReadDma(outstanding=2), ReadDma(outstanding=4), ReadDma(outstanding=16, depth=64)]
+        m.submodules.write = write = WriteDma(outstanding=16)
+        m.submodules.arbiter = arbiter = ReadArbiter(3, outstanding=48)
+        reads = [ReadDma(outstanding=2), ReadDma(outstanding=4), ReadDma(outstanding=32, depth=256)]
         for name, dma, client in zip(("list", "rows", "operands"), reads, arbiter.clients, strict=True):
             m.submodules[f"read_{name}"] = dma
             connect(m, dma.m_axi, client)

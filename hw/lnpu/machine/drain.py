@@ -99,12 +99,14 @@ class Drain(wiring.Component):
         request = self.requests
         rest = Signal(bits * config.lanes, reset_less=True)
         left = Signal(range(config.lanes + 1))  # elements
-        shift, go = Signal(), Signal()
+        shift, go, ask, asked = Signal(), Signal(), Signal(), Signal()
         latency = ToFp32.latency
         valid = Signal(latency)
         odd = Signal(latency, reset_less=True)
         m.d.comb += [
-            hand.eq(complete & (left == 0) & ~request.valid),
+            # The next item follows its forerunner's last elements at once; its request is ahead of it.
+            ask.eq(complete & ~asked & ~request.valid),
+            hand.eq(complete & (asked | ask) & ((left == 0) | (shift & (left <= 2)))),
             go.eq(~valid[-1] | self.words.ready),
             shift.eq(go & (left != 0)),
             self.words.valid.eq(valid[-1]),
@@ -112,16 +114,17 @@ class Drain(wiring.Component):
         ]
         with m.If(request.ready):
             m.d.sync += request.valid.eq(0)
-        with m.If(hand):
+        with m.If(shift):
+            m.d.sync += [rest.eq(rest[2 * bits :]), left.eq(Mux(left > 2, left - 2, 0))]
+        with m.If(ask):
             m.d.sync += [
+                asked.eq(1),
                 request.valid.eq(1),
                 request.payload.address.eq(address),
                 request.payload.words.eq((task.elements + 1) >> 1),
-                rest.eq(item.as_value()),
-                left.eq(task.elements),
             ]
-        with m.If(shift):
-            m.d.sync += [rest.eq(rest[2 * bits :]), left.eq(Mux(left > 2, left - 2, 0))]
+        with m.If(hand):
+            m.d.sync += [asked.eq(0), rest.eq(item.as_value()), left.eq(task.elements)]
         with m.If(go):
             m.d.sync += [valid.eq(Cat(shift, valid)), odd.eq(Cat(left == 1, odd))]
         numbers = []

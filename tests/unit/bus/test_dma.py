@@ -235,9 +235,9 @@ def test_write_abort_leaves_memory_alone(wait):
     ("make", "message"),
     [
         (lambda: ReadDma(burst=3), "`burst` must be a power of two from 2 to 256 beats, not 3"),
-        (lambda: ReadDma(outstanding=17), "`outstanding` must be 1 to 16 bursts, not 17"),
+        (lambda: ReadDma(outstanding=65), "`outstanding` must be 1 to 64 bursts, not 65"),
         (lambda: ReadDma(depth=8), "`depth` must be 16"),
-        (lambda: WriteDma(outstanding=0), "`outstanding` must be 1 to 16 bursts, not 0"),
+        (lambda: WriteDma(outstanding=0), "`outstanding` must be 1 to 64 bursts, not 0"),
     ],
 )
 def test_wrong_parameters(make, message):
