@@ -72,9 +72,7 @@ def train(
     ] = Path("build/run"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Metrics as JSON on standard output.")] = False,
-    beside: Annotated[
-        bool, typer.Option(help="rtl: train the model, too, at the same time, and compare all weights.")
-    ] = True,
+    beside: Annotated[bool, typer.Option(help="rtl: train the model, too, and compare all weights.")] = True,
     compare: Annotated[
         bool, typer.Option(help="rtl: run the last step's layers in dense fp16, too, and compare cycles.")
     ] = True,
@@ -103,32 +101,36 @@ def train(
         **{"decay": decay, "share": share, "first_loss_scale": loss_scale},
     }
     checkpoint = output / CHECKPOINT
+    rtl = numerics is Numerics.FGMP and device.value == "rtl"
+    digests: dict[str, str] = {}
+    works: list[Any] = []
+    compared: list[dict[str, Any]] = []
     try:
         dataset = load_data(data.value, seed)
-        with status.status("preparing the device (the compiled machine is kept for the next time)"):
-            learner = _learner(options, whole.engine, dataset.image)
-            learner.initialise(seed)
-        trainer = Trainer(learner, dataset, epochs=epochs, seed=seed, steps=steps)
-        if resume:
-            trainer.restore(load_state(checkpoint))
         with output_directory(output):  # it can be written
             pass
-
-        def save() -> None:
-            save_state(checkpoint, trainer.state())
-
-        rtl = numerics is Numerics.FGMP and device.value == "rtl"
+        # The model trains while the machine is compiled.
         other = _beside(options, steps, resume, output) if rtl and beside else contextlib.nullcontext()
-        works: list[Any] = []
-        with other as twin, _interruptible() as interrupted:
-            keep = works if rtl and compare else None
-            result = _run(trainer, learner, status, save, interrupted, keep)
-            save()
-            digests = {device.value: result.weights_sha256}
+        with other as twin:
+            with status.status("preparing the device (the compiled machine is kept for the next time)"):
+                learner = _learner(options, whole.engine, dataset.image)
+                learner.initialise(seed)
+            trainer = Trainer(learner, dataset, epochs=epochs, seed=seed, steps=steps)
+            if resume:
+                trainer.restore(load_state(checkpoint))
+
+            def save() -> None:
+                save_state(checkpoint, trainer.state())
+
+            with _interruptible() as interrupted:
+                result = _run(trainer, learner, status, save, interrupted, works if rtl and compare else None)
+                save()
+            digests[device.value] = result.weights_sha256
+            if works:
+                compared = _compared(learner, works, status)
             if twin is not None:
                 with status.status("waiting for the model"):
                     digests["model"] = twin()
-        compared = _compared(learner, works, status) if works else []
     except (HostError, EngineError, CodecError, RtlError) as error:
         raise UserError(str(error)) from None
     except OSError as error:
