@@ -55,7 +55,7 @@ waves: setup ## rerun a test with waveforms: make waves T=<pytest node id>
 	@rm -rf build/waves
 	@LNPU_WAVES=1 $(BIN)/python -m pytest -m "" --tb=short "$(T)" || true
 	@files=$$(find build/waves -name '*.vcd' 2>/dev/null); \
-	test -n "$$files" || { echo "error: $(T) wrote no waveform (only cocotb benches do)"; exit 1; }; \
+	test -n "$$files" || { echo "error: $(T) wrote no waveform (it compiles no hardware)"; exit 1; }; \
 	echo "waveforms:"; for f in $$files; do echo "  $$f"; done; \
 	for v in surfer gtkwave; do if command -v $$v >/dev/null; then exec $$v $$(echo $$files | cut -d' ' -f1); fi; done; \
 	echo "(install surfer or gtkwave to see them)"

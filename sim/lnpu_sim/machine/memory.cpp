@@ -169,8 +169,7 @@ LNPU_API int64_t machine_wait(Harness& h, int64_t limit) {
     h.settle();
     for (int64_t n = 0; n < limit; n++) {
         if (h.model.irq) return n;
-        cycle(h, m);
-        h.settle();
+        cycle(h, m);  // `irq` is a register: it is settled behind the edge
     }
     return limit;
 }

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from lnpu_sim.rtl import waves
 from lnpu_sim.rtl.compile import Recipe
 from lnpu_sim.rtl.module import RtlModule
 from lnpu_sim.rtl.native import PORT_DECLARATION
@@ -37,7 +38,8 @@ def build(
     Args:
         sources: Verilog files; a string with a newline is Verilog text.
         top: name of the top module.
-        trace: make waveforms possible (`RtlModule.trace`); FST needs the lz4 and zlib headers.
+        trace: make waveforms possible (`RtlModule.trace`); FST needs the lz4 and zlib headers. Where the
+            environment says LNPU_WAVES=1, a VCD file is begun at once (`lnpu_sim.rtl.waves`).
         coverage: count line and toggle coverage (`RtlModule.write_coverage`).
         campaign: C++ text or file compiled with the model, entered by `RtlModule.call`; see shim.h.
         defines: Verilog macros.
@@ -50,6 +52,7 @@ def build(
     Raises:
         RtlError: a tool is missing, a file does not exist, or the Verilog or C++ does not compile.
     """
+    record = trace is None and waves.wanted()
     texts = [_text(source) for source in sources]
     campaign_text = "" if campaign is None else _text(campaign)
     recipe = Recipe(
@@ -61,7 +64,7 @@ def build(
         ),
         main=(_HERE / "shim.cpp", "campaign.h"),
         output="model.so",
-        trace=trace,
+        trace="vcd" if record else trace,
         coverage=coverage,
     )
     names = _file_names([_path(source) for source in sources])
@@ -74,7 +77,10 @@ def build(
         (work / "campaign.h").write_text(campaign_text)
         recipe.compile(work, names, _list_ports)
 
-    return RtlModule(cached(directory, make), clock=clock, reset=reset, seed=seed)
+    unit = RtlModule(cached(directory, make), clock=clock, reset=reset, seed=seed)
+    if record:
+        waves.record(unit, top)
+    return unit
 
 
 def _list_ports(generated: Path) -> None:
