@@ -106,7 +106,12 @@ GEOMETRIES = {
 }
 
 
-@pytest.mark.parametrize("name", GEOMETRIES)
+RARE = ("two-lines-rotate", "sixteen-pes", "three-lines-none")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.full] * (name in RARE)) for name in GEOMETRIES]
+)
 def test_geometries(name):
     config = GEOMETRIES[name]
     for kind in Pass:
