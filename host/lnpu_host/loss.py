@@ -10,6 +10,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from lnpu_host.errors import HostError
+
 __all__ = ["cross_entropy", "probabilities"]
 
 Ints = NDArray[np.int64]
@@ -80,7 +82,15 @@ def cross_entropy(
 
     Returns:
         the loss; the gradient, fp32 [N, classes].
+
+    Raises:
+        HostError: a label is no class, or there is not one for each row.
     """
+    if labels.shape != (len(logits),):
+        raise HostError(f"`labels` must have the shape {(len(logits),)}, not {labels.shape}")
+    wrong = labels[(labels < 0) | (labels >= logits.shape[1])]
+    if len(wrong):
+        raise HostError(f"`labels` must be 0 to {logits.shape[1] - 1}, not {wrong[0]}")
     found = probabilities(logits)
     rows = np.arange(len(labels))
     loss = -int(_log2(np.maximum(found[rows, labels], 1)).sum()) * LN2 / (len(labels) << LOGIT_BITS)

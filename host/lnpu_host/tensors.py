@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from lnpu.codec.config import RUN_WIDTHS_8, RUN_WIDTHS_16, FgmpFormat, Geometry
 from lnpu.codec.descriptor import DESCRIPTOR_BYTES, Descriptor, Statistics
 from lnpu_host.devices import Device
+from lnpu_host.errors import HostError
 from lnpu_host.memory import Memory
 from lnpu_sim.machine.commands import padded
 
@@ -29,12 +30,13 @@ class Dense:
     """A dense tensor [..., C]; rows of its last axis are padded to multiples of 4 elements.
 
     Args:
-        address: of its first byte. shape: without padding. dtype: "<f4" or "<f2".
+        address: of its first byte. shape: without padding. dtype: "<f4" or "<f2". name: for errors.
     """
 
     address: int
     shape: tuple[int, ...]
     dtype: str = "<f4"
+    name: str = "tensor"
 
     @classmethod
     def take(cls, memory: Memory, name: str, shape: tuple[int, ...], dtype: str = "<f4") -> "Dense":
@@ -43,7 +45,7 @@ class Dense:
         Raises:
             OutOfMemoryError: it does not fit.
         """
-        tensor = cls(0, shape, dtype)
+        tensor = cls(0, shape, dtype, name)
         return replace(tensor, address=memory.take(name, tensor.size).address)
 
     @property
@@ -57,7 +59,16 @@ class Dense:
         return int(np.prod(self.full_shape)) * np.dtype(self.dtype).itemsize
 
     def write(self, device: Device, array: NDArray[Any]) -> None:
-        """The array to memory, zeros between."""
+        """The array to memory, zeros between.
+
+        Raises:
+            HostError: its shape is another one, or an element is NaN or infinite.
+        """
+        if array.shape != self.shape:
+            raise HostError(f"`{self.name}` must have the shape {self.shape}, not {array.shape}")
+        if not np.isfinite(array).all():
+            at = tuple(int(n) for n in np.argwhere(~np.isfinite(array))[0])
+            raise HostError(f"`{self.name}` must be finite, not {array[at]} at {at}")
         full = np.zeros(self.full_shape, self.dtype)
         full[..., : self.shape[-1]] = array
         device.write(self.address, full.tobytes())
