@@ -1,6 +1,6 @@
 """Layers to engine programs: the walks of a pass in order, and the streams that feed them."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from lnpu_sim.engine.operands import Operands
 from lnpu_sim.engine.program import EngineProgram, columns
 from lnpu_sim.engine.tiles import PixelTile, Rectangle, most_pixels, pixel_tiles, rectangles, used_rows
 
-__all__ = ["Walk", "pass_constants", "plan", "walks_of"]
+__all__ = ["OperandBanks", "Walk", "pass_constants", "plan", "walks_of"]
 
 Ints = NDArray[np.int64]
 
@@ -46,6 +46,28 @@ class Walk:
     def all(self) -> bool:
         """Every line works on a lane block of its own."""
         return len(self.blocks) > 1
+
+
+class OperandBanks:
+    """What the two operand banks hold: what is there is not loaded again.
+
+    Args:
+        kind: of the pass.
+    """
+
+    def __init__(self, kind: Pass) -> None:
+        self.wg = kind is Pass.WG
+        self.held: list[Hashable] = [None, None]
+        self.last = 1
+
+    def take(self, walk: Walk) -> tuple[int, bool]:
+        """The bank of the next walk; whether it must be loaded. Then it is the one that the walk before does
+        not use, so that the load goes beside that."""
+        what = (walk.tile, *walk.blocks) if self.wg else (walk.rectangle, walk.plane, walk.blocks[0])
+        known = what in self.held
+        bank = self.held.index(what) if known else 1 - self.last
+        self.held[bank], self.last = what, bank
+        return bank, not known
 
 
 def pass_constants(layer: Layer, config: EngineConfig) -> dict[str, int]:
@@ -152,6 +174,8 @@ class _Builder:
         self.drains: list[dict[str, int]] = []
         self.places: list[Ints] = []
         self.sessions = 0
+        self.banks = OperandBanks(layer.kind)
+        self.users: list[int | None] = [None, None]  # last walk on each of them
         self.filled: tuple[int, int] | None = None
         self.x_banks = 0
         self.dealt = -1
@@ -194,7 +218,10 @@ class _Builder:
         """One walk, the operands that it needs, and the drains behind it."""
         config, tile = self.config, self.tiles[walk.tile]
         x_bank = self.fill(walk)
-        operand, sums = len(self.walks) & 1, self.sessions & 1
+        (operand, load), sums = self.banks.take(walk), self.sessions & 1
+        if load:
+            self._release(operand)
+        self.users[operand] = len(self.walks)
         tile_bank, row_bank = (sums, operand) if self.wg else (operand, sums)
         part = walk.rectangle
         length = self.tensor.descriptor.geometry.length(walk.plane)
@@ -227,14 +254,14 @@ class _Builder:
                 "x_free": 0,
                 "tile_bank": tile_bank,
                 "row_bank": row_bank,
-                "release": 1,
+                "release": 0,
                 "last": int(walk.last),
             }
         )
         self.dealt = walk.tile
-        if self.wg:
+        if load and self.wg:
             self.operands.rows(tile, walk.blocks, row_bank, row)
-        else:
+        elif load:
             self.operands.tile(part, walk.plane, walk.blocks[0], tile_bank, entry)
         if walk.last:
             self.sessions += 1
@@ -242,6 +269,12 @@ class _Builder:
                 self._drain_tile(walk, tile_bank, entry, length)
             else:
                 self._drain_row(walk, tile, row_bank, row, step)
+
+    def _release(self, bank: int) -> None:
+        """The last walk on an operand bank frees it."""
+        user = self.users[bank]
+        if user is not None:
+            self.walks[user]["release"] = 1
 
     def _assignment(self, walk: Walk) -> dict[str, int]:
         """Where a pixel's line is noted, and how far the group's lines are turned: what the dealing leaves
@@ -314,6 +347,8 @@ class _Builder:
         for walk in walks_of(self.layer, self.config, self.tiles):
             self.walk(walk)
         self.walks[-1]["x_free"] = 1
+        for bank in range(2):
+            self._release(bank)
         pointers = self.tensor.pointers.astype(np.int64)
         parts = [self.tensor.words[pointers[n] : pointers[n + 1]] for n in self.rows]
         ends = np.cumsum([len(part) for part in parts]) - 1

@@ -11,7 +11,7 @@ from lnpu.engine.config import EngineConfig, EngineError, Pass
 from lnpu.machine.commands import Opcode, check_machine, places, words_of
 from lnpu_sim.codec.tensor import EncodedTensor
 from lnpu_sim.engine.layer import Layer
-from lnpu_sim.engine.planner import Walk, lane_groups, plan, walks_of
+from lnpu_sim.engine.planner import OperandBanks, Walk, lane_groups, plan, walks_of
 from lnpu_sim.engine.program import EngineProgram
 from lnpu_sim.engine.tiles import PixelTile, most_pixels, pixel_tiles
 
@@ -121,14 +121,15 @@ class _Encoder:
     def run(self) -> list[list[int]]:
         """All commands of the pass."""
         self.add(Opcode.PASS, self.program.constants)
-        walks = _Stream(self.program.walks)
+        walks, banks = _Stream(self.program.walks), OperandBanks(self.layer.kind)
         for walk in walks_of(self.layer, self.config, self.tiles):
             if self.filled != (walk.tile, walk.plane):
                 self.filled = walk.tile, walk.plane
                 self._fill(self.tiles[walk.tile], walk.plane)
-            if self.layer.kind is Pass.WG:
+            _, load = banks.take(walk)
+            if load and self.layer.kind is Pass.WG:
                 self._load_rows(walk)
-            else:
+            elif load:
                 self._load_tile(walk)
             self.add(Opcode.WALK, walks.take())
             if walk.last:

@@ -127,8 +127,12 @@ def test_banks_take_turns(case, config):
     program = plan(layer, tensor, config)
     walks, wg = program.walks, layer.kind is Pass.WG
     operand, sums = ("row_bank", "tile_bank") if wg else ("tile_bank", "row_bank")
-    count = len(walks["pixels"])
-    np.testing.assert_array_equal(walks[operand], np.arange(count) & 1)
+    loaded = [False, False]
+    for n, bank in enumerate(walks[operand]):
+        # A fresh bank is not the one that the walk before reads.
+        assert loaded[bank] or n == 0 or bank != walks[operand][n - 1]
+        loaded[bank] = not walks["release"][n]
+    assert loaded == [False, False]
     ends = np.cumsum(walks["last"]) - walks["last"]
     np.testing.assert_array_equal(walks[sums], ends & 1)
     fills = np.cumsum(walks["x_free"]) - walks["x_free"]
@@ -138,7 +142,7 @@ def test_banks_take_turns(case, config):
     np.testing.assert_array_equal(program.fills["bank"], of_row & 1)
     assert program.fills["last"].sum() == walks["x_free"].sum()
     every = (1 << config.lines) - 1
-    for stream, use in ((program.loads, count), (program.drains, int(walks["last"].sum()))):
+    for stream, use in ((program.loads, walks["release"].sum()), (program.drains, walks["last"].sum())):
         # A bank is complete when each line has had its `last`.
         lines = stream["lines"][stream["last"] == 1]
         weight = sum(int(n).bit_count() for n in lines)
@@ -275,3 +279,13 @@ def test_window_holds_the_largest_sum():
     assert window_top(8, 3, 1152) == 8 + 3 + 2 + 11 + 1
     assert constant_one(-3) == (10 << 3, 0)
     assert constant_one(7) == (15 << 10, 1)
+
+
+def test_operands_that_are_there_are_not_loaded_again():
+    """W of few taps stays for all pixels, d of few pixels for all taps."""
+    for kind, size, channels, kernel in ((Pass.FP, (4, 9, 9), (8, 8), 1), (Pass.WG, (1, 2, 2), (30, 8), 2)):
+        layer, tensor = random_case(kind, size, channels, kernel=kernel, padding=1)
+        program = plan(layer, tensor, CONFIG)
+        walks = len(program.walks["pixels"])
+        loaded = program.loads["last"].sum() if kind is Pass.FP else len(program.loads["last"])
+        assert loaded < walks
