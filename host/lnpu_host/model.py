@@ -59,6 +59,10 @@ class DeviceModel:
             Stage(memory, self.planner, shape, batch, first=n == 0, last=n == len(shapes) - 1)
             for n, shape in enumerate(shapes)
         ]
+        for stage in self.stages:
+            if stage.layer.add is not None:
+                stage.skip = self.stages[stage.layer.add]
+                stage.skip.sinks.append(stage)
         last = self.stages[-1]
         self.dlogits = Dense.take(memory, "gradient of the logits", last.y.shape)
         self.memory = memory

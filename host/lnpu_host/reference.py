@@ -48,6 +48,14 @@ def _scatter(d: Floats, s: Convolution, images: int) -> Floats:
     return np.asarray(room[:, p : p + s.height, p : p + s.width])
 
 
+def _pooled(x: Floats, size: int) -> Floats:
+    """Means of `size` x `size` windows."""
+    if size == 1:
+        return x
+    n, h, w, c = x.shape
+    return np.asarray(x.reshape(n, h // size, size, w // size, size, c).mean(axis=(2, 4)), np.float32)
+
+
 class ReferenceModel:
     """A network in numpy.
 
@@ -84,14 +92,18 @@ class ReferenceModel:
         return to_half(x).astype(np.float32) if self.narrow else x
 
     def _forward(self, images: Floats) -> tuple[Floats, list[Floats], list[Floats]]:
-        """Logits; of each layer the columns, and the output before ReLU."""
+        """Logits; of each layer the columns, and the sum before ReLU."""
         x, columns, outputs = images, [], []
+        after: list[Floats] = []
         for layer, master in zip(self.layers, self.masters, strict=True):
             found = _columns(self._operand(x).reshape(len(images), *layer.input), layer.shape)
             columns.append(found)
             y = found @ self._operand(master)
+            if layer.add is not None:
+                y = y + after[layer.add]
             outputs.append(y)
-            x = np.maximum(y, 0)
+            x = _pooled(np.maximum(y, 0), layer.pool)
+            after.append(x)
         return outputs[-1].reshape(len(images), -1), columns, outputs
 
     def step(self, images: Floats, labels: NDArray[np.int64]) -> StepResult:
@@ -100,9 +112,16 @@ class ReferenceModel:
         loss, d = cross_entropy(logits, labels, self.scale.value)
         right = int((logits.argmax(axis=1) == labels).sum())
         gradients: list[Floats] = []
+        skipped: dict[int, Floats] = {}  # what layers that added an output say of its gradient
         good = True
         for n in reversed(range(len(self.layers))):
             layer = self.layers[n]
+            if n < len(self.layers) - 1:
+                d = d.reshape(len(images), *layer.pooled) + skipped.get(n, np.float32(0))
+                d = d.repeat(layer.pool, 1).repeat(layer.pool, 2) * np.float32(layer.pool**-2.0)
+                d = np.where(outputs[n] > 0, d, np.float32(0))
+            if layer.add is not None:
+                skipped[layer.add] = skipped.get(layer.add, np.float32(0)) + d
             good &= not self.narrow or bool(np.abs(d).max() <= 65504)
             d = self._operand(d.reshape(len(images), *layer.output))
             flat = columns[n].reshape(-1, columns[n].shape[-1])
@@ -110,7 +129,6 @@ class ReferenceModel:
             if n:
                 weights = self._operand(self.masters[n])[:-1]
                 d = _scatter(d @ weights.T, layer.shape, len(images))
-                d = np.where(outputs[n - 1] > 0, d.reshape(outputs[n - 1].shape), np.float32(0))
         if good:
             self._update(gradients)
         self.scale.note(not good)

@@ -51,8 +51,9 @@ def tiny():
     [
         Network((5, 7, 3), (Conv(6, 3, 2, 1), Conv(8, 2, 1, 0), Linear(5))),
         Network((3, 3, 2), (Conv(68, 3, 2, 1), Linear(6))),
+        Network((4, 4, 1), (Conv(5), Conv(5, add=0, pool=2), Conv(8), Linear(5))),
     ],
-    ids=["odd", "many channels"],
+    ids=["odd", "many channels", "residual"],
 )
 def test_steps(tiny, network):
     rng = np.random.default_rng(0)

