@@ -1,4 +1,4 @@
-"""Devices that run command lists: the golden model, and the compiled Verilog."""
+"""Devices that run command lists: the golden model, the compiled Verilog, and boards."""
 
 from typing import Any, Protocol
 
@@ -6,6 +6,8 @@ import numpy as np
 
 from lnpu.engine.config import EngineConfig
 from lnpu_host.errors import HostError
+from lnpu_host.memory import check_inside
+from lnpu_host.uart import Progress, UartDevice, parse_uart
 from lnpu_sim.machine.model import Ended, MachineModel
 
 __all__ = ["Device", "ModelDevice", "RtlDevice", "open_device"]
@@ -34,13 +36,6 @@ class Device(Protocol):
         """Performance counters of the last list, by register name; empty where there are none."""
 
 
-def _check(address: int, count: int, size: int) -> None:
-    if address < 0 or address + count > size:
-        raise HostError(
-            f"bytes {address:#x} to {address + count - 1:#x} are outside of the memory of {size} bytes"
-        )
-
-
 class ModelDevice:
     """The golden model: every byte as hardware leaves it, no cycles.
 
@@ -55,12 +50,12 @@ class ModelDevice:
 
     def write(self, address: int, data: bytes) -> None:
         """Write bytes."""
-        _check(address, len(data), self.size)
+        check_inside(address, len(data), self.size)
         self.memory[address : address + len(data)] = data
 
     def read(self, address: int, count: int) -> bytes:
         """Read bytes."""
-        _check(address, count, self.size)
+        check_inside(address, count, self.size)
         return bytes(self.memory[address : address + count])
 
     def run(self, address: int, words: int) -> Ended:
@@ -96,12 +91,12 @@ class RtlDevice:
 
     def write(self, address: int, data: bytes) -> None:
         """Write bytes."""
-        _check(address, len(data), self.size)
+        check_inside(address, len(data), self.size)
         self.machine.memory[address : address + len(data)] = np.frombuffer(data, np.uint8)
 
     def read(self, address: int, count: int) -> bytes:
         """Read bytes."""
-        _check(address, count, self.size)
+        check_inside(address, count, self.size)
         return bytes(self.machine.memory[address : address + count].tobytes())
 
     def run(self, address: int, words: int) -> Ended:
@@ -118,14 +113,23 @@ class RtlDevice:
         return {name: int(self.machine.read(name)) for name in self.names}
 
 
-def open_device(kind: str, config: EngineConfig, size: int = 1 << 24) -> Device:
+def open_device(
+    kind: str, config: EngineConfig, size: int = 1 << 24, progress: Progress | None = None
+) -> Device:
     """A device by name.
 
+    Args:
+        kind: model, rtl, uart:PORT or uart:PORT:BAUD. size: bytes of memory; a board has its own.
+        progress: told about the transfers of a board.
+
     Raises:
-        HostError: `kind` is neither model nor rtl.
+        HostError: `kind` is none of these, or the board cannot be used.
     """
     if kind == "model":
         return ModelDevice(config, size)
     if kind == "rtl":
         return RtlDevice(config, size)
-    raise HostError(f"`device` must be model or rtl, not {kind}")
+    if kind.startswith("uart:"):
+        port, baud = parse_uart(kind.removeprefix("uart:"))
+        return UartDevice(config, port, baud, progress=progress)
+    raise HostError(f"`device` must be model, rtl, uart:PORT or uart:PORT:BAUD, not {kind}")

@@ -1,6 +1,6 @@
 """What the runtime raises."""
 
-__all__ = ["HostError", "OutOfMemoryError", "StoppedError"]
+__all__ = ["HostError", "LinkError", "OutOfMemoryError", "StoppedError"]
 
 
 class HostError(RuntimeError):
@@ -9,6 +9,10 @@ class HostError(RuntimeError):
 
 class OutOfMemoryError(HostError):
     """The memory of the device is too small."""
+
+
+class LinkError(HostError):
+    """A board does not answer, or its link is broken."""
 
 
 class StoppedError(HostError):

@@ -2,12 +2,20 @@
 
 from dataclasses import dataclass
 
-from lnpu_host.errors import OutOfMemoryError
+from lnpu_host.errors import HostError, OutOfMemoryError
 
-__all__ = ["Memory", "Region"]
+__all__ = ["Memory", "Region", "check_inside"]
 
 ALIGN = 64
 """Regions begin at multiples of this: whole words, and bursts that begin well."""
+
+
+def check_inside(address: int, count: int, size: int) -> None:
+    """Raise HostError unless `count` bytes from `address` on lie in a memory of `size` bytes."""
+    if address < 0 or address + count > size:
+        raise HostError(
+            f"bytes {address:#x} to {address + count - 1:#x} are outside of the memory of {size} bytes"
+        )
 
 
 @dataclass(frozen=True)

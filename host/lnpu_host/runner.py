@@ -36,15 +36,16 @@ class ListRunner:
     """Runs lists, one after the other, from one place in memory.
 
     Args:
-        device: with a memory. memory: who has which of its bytes. room: bytes for a list.
+        device: with a memory. memory: who has which of its bytes. room: bytes for a list; default an
+        eighth of the memory, 1 MiB at most.
 
     Attributes:
         usage: by name of the list, as given to `run`.
     """
 
-    def __init__(self, device: Device, memory: Memory, room: int = 1 << 20) -> None:
+    def __init__(self, device: Device, memory: Memory, room: int | None = None) -> None:
         self.device = device
-        self.place = memory.take("command list", room)
+        self.place = memory.take("command list", room or min(1 << 20, memory.size // 8))
         self.usage: dict[tuple[str, str], Usage] = {}
 
     def run(self, name: tuple[str, str], commands: Sequence[NDArray[np.uint64]]) -> bool:

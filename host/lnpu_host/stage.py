@@ -5,6 +5,7 @@ from dataclasses import replace
 from lnpu.codec.config import Geometry
 from lnpu.engine.config import Pass
 from lnpu_host.elementwise import add, encode, mask, pool, unpool
+from lnpu_host.errors import HostError
 from lnpu_host.layers import LayerShape
 from lnpu_host.memory import Memory
 from lnpu_host.parameters import Parameters
@@ -15,6 +16,9 @@ from lnpu_sim.machine.commands import Addresses
 __all__ = ["Stage"]
 
 Commands = list[Words]
+
+MOST_ROWS = (1 << 16) - 1
+"""Rows of a COMBINE."""
 
 
 class Stage:
@@ -33,6 +37,7 @@ class Stage:
 
     Raises:
         OutOfMemoryError: it does not fit.
+        HostError: `images` are too many for what is added or pooled.
     """
 
     def __init__(
@@ -45,6 +50,12 @@ class Stage:
         first: bool,
         last: bool,
     ) -> None:
+        rows = images * layer.shape.output_height
+        if (layer.add is not None or layer.pool > 1) and rows > MOST_ROWS:
+            most = MOST_ROWS // layer.shape.output_height
+            raise HostError(
+                f"`batch` must be at most {most} for `add` or `pool` of {layer.name}, not {images}"
+            )
         self.planner, self.layer, self.shape, self.images = planner, layer, layer.shape, images
         self.name = name = layer.name
         inner, outer = (images, *layer.input), (images, *layer.output)

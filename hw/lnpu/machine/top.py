@@ -17,15 +17,16 @@ class Top(wiring.Component):
     """Core and registers (`docs/programming.md`, `docs/registers.md`).
 
     Args:
-        config: geometry.
+        config: geometry. status: make the members `busy` and `error`.
 
     Members:
         aclk: `In(1)`, aresetn: `In(1)`, synchronous, active low.
         s_axil: `In(AxiLite(12))`: control. m_axi: `Out(Axi4)`: memory. irq: `Out(1)`, level.
+        busy, error: `Out(1)`: as the register STATUS, for a board's LEDs.
     """
 
-    def __init__(self, config: EngineConfig):
-        self.config = config
+    def __init__(self, config: EngineConfig, *, status: bool = False):
+        self.config, self.status = config, status
         super().__init__(
             {
                 "aclk": In(1),
@@ -33,6 +34,7 @@ class Top(wiring.Component):
                 "s_axil": In(AxiLite(ADDRESS_BITS)),
                 "m_axi": Out(Axi4()),
                 "irq": Out(1),
+                **({"busy": Out(1), "error": Out(1)} if status else {}),
             }
         )
 
@@ -67,6 +69,8 @@ class Top(wiring.Component):
             regs.counts_value.eq(counts.value),
             counts.count_busy.eq(core.cycles),
         ]
+        if self.status:
+            m.d.comb += [self.busy.eq(core.busy), self.error.eq(core.error)]
         for name, _ in core.counts.shape():
             m.d.comb += getattr(counts, f"count_{name}").eq(core.counts[name])
         for name, _ in core.traffic.shape():

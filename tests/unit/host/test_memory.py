@@ -38,7 +38,7 @@ def test_outside_of_memory():
     for action in (lambda: device.write(60, bytes(5)), lambda: device.read(-1, 1)):
         with pytest.raises(HostError, match="outside of the memory of 64 bytes"):
             action()
-    with pytest.raises(HostError, match="`device` must be model or rtl, not uart"):
+    with pytest.raises(HostError, match="`device` must be model, rtl, uart:PORT or uart:PORT:BAUD, not uart"):
         open_device("uart", EngineConfig())
 
 

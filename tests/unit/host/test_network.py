@@ -297,12 +297,29 @@ def test_half_copies():
     assert to_half(numbers).view(np.uint16).tolist() == [0, 0, 0x0400, 0, 0x7BFF, 0x7BFF, 0xFBFF, 0x3C00]
 
 
+def test_skips_and_pooling_learn():
+    network = Network((6, 6, 3), (Conv(8), Conv(8), Conv(8, add=0, pool=2), Conv(8, add=2), Linear(5)))
+    model = DeviceModel(ModelDevice(CONFIG, 1 << 22), network, 4)
+    model.initialise(1)
+    images, labels = _batch(network, 4)
+    losses = [model.step(images, labels).loss for _ in range(25)]
+    assert losses[-1] < losses[0] / 10
+
+
+def test_too_many_rows_to_add():
+    network = Network((32, 2, 1), (Conv(4), Conv(4, add=0), Linear(3)))
+    with pytest.raises(
+        HostError, match="`batch` must be at most 2047 for `add` or `pool` of conv2, not 2048"
+    ):
+        DeviceModel(ModelDevice(CONFIG, 1 << 26), network, 2048)
+
+
 @pytest.mark.parametrize("image", [(8, 8, 1), (28, 28, 1), (5, 7, 2)])
 def test_small_resnet(image):
     """Two residual blocks, whatever the image; it learns."""
     network = small_resnet(image)
     assert [layer.add for layer in shapes_of(network)] == [None, None, 0, None, None, 3, None]
-    model = ReferenceModel(network, "fp32", 8)
+    model = ReferenceModel(network, "fp32", 8, Optimiser(rate=0.01))
     model.initialise(0)
     images, labels = _batch(network, 8)
     losses = [model.step(images, labels).loss for _ in range(12)]

