@@ -121,10 +121,10 @@ def _check_conv(n: int, made: LayerShape, before: list[LayerShape]) -> None:
 
 
 def small_cnn(image: tuple[int, int, int] = (8, 8, 1), classes: int = 10) -> Network:
-    """A small CNN: 16 channels, 32 at half the resolution, linear; images of 16 pixels and more are halved
-    by the first layer, too."""
+    """A small CNN: 16 channels at half the resolution, 32, linear; images of 16 pixels and more are halved by
+    the second layer, too."""
     stride = 2 if min(image[:2]) >= 16 else 1
-    return Network(image, (Conv(16, stride=stride), Conv(32, stride=2), Linear(classes)))
+    return Network(image, (Conv(16, stride=2), Conv(32, stride=stride), Linear(classes)))
 
 
 def small_resnet(image: tuple[int, int, int] = (8, 8, 1), classes: int = 10) -> Network:
