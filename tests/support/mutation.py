@@ -121,8 +121,11 @@ def mutate(
             "prepare",
         )
         commands = [line for line in (work / "mutations.txt").read_text().splitlines() if line.strip()]
+        # Without `pmuxtree` a wrong select of a parallel multiplexer would end the simulation and the test run
+        # with it, instead of failing the stimulus.
         run_yosys(
-            "read_rtlil prepared.il\nscript mutations.txt\nopt_clean\nwrite_verilog -noattr mutated.v\n",
+            "read_rtlil prepared.il\nscript mutations.txt\nopt_clean\npmuxtree\n"
+            "write_verilog -noattr mutated.v\n",
             work,
             "apply",
         )
