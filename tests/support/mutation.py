@@ -121,7 +121,7 @@ def mutate(
             "prepare",
         )
         commands = [line for line in (work / "mutations.txt").read_text().splitlines() if line.strip()]
-        # Without `pmuxtree` a wrong select of a parallel multiplexer would end the simulation and the test run.
+        # Without `pmuxtree` a wrong select of a parallel multiplexer would end the simulation and the run.
         run_yosys(
             "read_rtlil prepared.il\nscript mutations.txt\nopt_clean\npmuxtree\n"
             "write_verilog -noattr mutated.v\n",
