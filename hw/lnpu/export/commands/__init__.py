@@ -11,6 +11,7 @@ def register(app: typer.Typer) -> None:
     """Add every command to the application."""
     from lnpu.export.commands import (
         bench,
+        bitstream,
         codec,
         config,
         generate,
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
         synth,
         train,
         bench,
+        bitstream,
         verilog_codec,
         verilog_engine,
     ):
