@@ -152,6 +152,14 @@ PARAMETERS = (
         choices=("shift", "registers"),
     ),
     Parameter(
+        "engine",
+        "decode_units",
+        "Whether a machine knows the command DECODE, which training does not need",
+        "units",
+        0,
+        1,
+    ),
+    Parameter(
         "target",
         "clock_mhz",
         "Clock that the constraint files ask for; the hardware does not depend on it",

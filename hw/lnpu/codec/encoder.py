@@ -12,14 +12,15 @@ from lnpu.codec.quantiser import Quantiser, quantised
 from lnpu.codec.slotter import Slotter, packed_entries
 from lnpu.codec.statistics import StatisticsUnit
 from lnpu.codec.walk import TensorWalk
-from lnpu.codec.writer import WIDE_ROW_BITS, RowWriter, finished_block
+from lnpu.codec.writer import RowWriter, finished_block
 from lnpu.formats import FloatFormat
 from lnpu.lib.pipeline import Rank
 
 __all__ = ["Encoder"]
 
 GROUP_ROWS = 32
-"""Rows of each group's memory: two blocks (13 rows of 64 bits or 11 of 128) and what is being written."""
+"""Rows of each group's memory: two blocks (fp8: 13 rows of 64 bits, fp16: 11 of 128) and what is being written;
+with 64-bit rows of the fp16 group one block (22) and a part of the next."""
 BLOCKS_AHEAD = 16
 
 
@@ -41,7 +42,8 @@ class Encoder(wiring.Component):
         invalid: sticky: NaN or infinity was met (encoded as zero, and flagged in the descriptor).
         clear: clears `invalid`.
 
-    Timing: one vector a cycle while `o` is accepted and no more than 64 bits a cycle come out. Between
+    Timing: one vector a cycle while `o` is accepted and no more than 64 bits a cycle come out (up to two lanes:
+        and a block with both groups has two vectors or more). Between
     tensors about 85 cycles (clearing of the histogram, draining, descriptor).
     """
 
@@ -76,9 +78,10 @@ class Encoder(wiring.Component):
         m.submodules.statistics = statistics = StatisticsUnit(lanes)
         m.submodules.packed = packed = Rank(packed_layout)
         m.submodules.pack8 = pack8 = GroupPacker(lanes, 8, 64, GROUP_ROWS)
-        m.submodules.pack16 = pack16 = GroupPacker(lanes, 16, WIDE_ROW_BITS, GROUP_ROWS)
+        wide = lanes > 2  # the fp16 entries of a vector do not fit one row of 64 bits
+        m.submodules.pack16 = pack16 = GroupPacker(lanes, 16, 128 if wide else 64, GROUP_ROWS)
         m.submodules.blocks = blocks = PacketFifo(finished_block(), BLOCKS_AHEAD)
-        m.submodules.writer = writer = RowWriter()
+        m.submodules.writer = writer = RowWriter(wide=wide)
         m.submodules.finish = finish = TensorFinish()
         tensor = Signal(encoder_command())
         running = Signal()

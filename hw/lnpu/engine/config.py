@@ -57,6 +57,8 @@ class EngineConfig:
         vector: fp16 elements that are loaded in a cycle, and size of the transposing buffer, 2 to 32.
         policy: of the balancer.
         transposer: scheme of the transposing buffer.
+        decode_units: 0 or 1; without one the machine does not know the command DECODE, which training does not
+            need.
 
     Raises:
         EngineError: a field is out of range.
@@ -74,6 +76,7 @@ class EngineConfig:
     vector: int = 8
     policy: Policy = Policy.DYNAMIC
     transposer: Scheme = Scheme.SHIFT
+    decode_units: int = 0
 
     def __post_init__(self) -> None:
         _check_range("lines", self.lines, 1, 8)
@@ -85,6 +88,7 @@ class EngineConfig:
         _check_range("words", self.words, 64, 65536)
         _check_range("units", self.units, 2, 16)
         _check_range("vector", self.vector, 2, 32)
+        _check_range("decode_units", self.decode_units, 0, 1)
         if self.words & (self.words - 1):
             raise EngineError(f"`words` must be a power of two, not {self.words}")
         if self.units % 2:

@@ -18,6 +18,7 @@ __all__ = [
     "Place",
     "check_machine",
     "places",
+    "known",
     "refused",
     "words_of",
 ]
@@ -204,6 +205,11 @@ def words_of(opcode: Opcode) -> int:
     """64-bit words of a command."""
     ends = [place.low + place.bits for place in places(opcode).values()]
     return -(-max(ends, default=HEADER_BITS) // WORD_BITS)
+
+
+def known(config: EngineConfig) -> list[Opcode]:
+    """The commands that a machine of that configuration executes."""
+    return [opcode for opcode in Opcode if opcode is not Opcode.DECODE or config.decode_units]
 
 
 def refused(opcode: Opcode, fields: dict[str, int], config: EngineConfig) -> tuple[Cause, int] | None:

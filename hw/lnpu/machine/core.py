@@ -109,7 +109,7 @@ class Core(wiring.Component):
         listed, rows, operands = reads
         connect(m, sequencer.request, listed.commands)
         connect(m, listed.o, sequencer.words)
-        m.submodules.vector = vector = reset(VectorUnit())
+        m.submodules.vector = vector = reset(VectorUnit(decode=bool(config.decode_units)))
         connect(m, sequencer.elements, vector.tasks)
         busy = ~vector.idle
         _share(m, busy, rows.commands, fill.requests, vector.b_requests)

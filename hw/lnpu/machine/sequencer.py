@@ -11,7 +11,7 @@ from lnpu.bus.read import word_layout
 from lnpu.engine.config import EngineConfig
 from lnpu.engine.payloads import pass_layout, walk_command
 from lnpu.machine.check import misaligned, wrong_shape
-from lnpu.machine.commands import ADDRESSES, ELEMENTWISE, Cause, Opcode, words_of
+from lnpu.machine.commands import ADDRESSES, ELEMENTWISE, Cause, Opcode, known, words_of
 from lnpu.machine.payloads import drain_task, element_task, fill_task, load_task, record_layout
 
 __all__ = ["Sequencer"]
@@ -174,7 +174,7 @@ class Sequencer(wiring.Component):
         """What the first word says must fit."""
         word = self.words.payload.data
         with m.Switch(word[:8]):
-            for op in Opcode:
+            for op in known(self.config):
                 with m.Case(op):
                     m.d.sync += state.eq(_State.ISSUE if words_of(op) == 1 else _State.BODY)
                     with m.If(word[8:16] != words_of(op)):
@@ -202,7 +202,7 @@ class Sequencer(wiring.Component):
             Opcode.FILL: fills,
             Opcode.LOAD: loads,
             Opcode.DRAIN: drains,
-            **dict.fromkeys(ELEMENTWISE, self.elements),
+            **{op: self.elements for op in ELEMENTWISE if op in known(self.config)},
         }
         found, opened = Signal(Cause), self.opened
         for flag, cause in (

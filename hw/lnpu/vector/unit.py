@@ -19,6 +19,9 @@ __all__ = ["VectorUnit"]
 class VectorUnit(wiring.Component):
     """Hands each command to the unit that executes it, and that unit the ports to memory.
 
+    Args:
+        decode: the command DECODE is there.
+
     Members:
         tasks: `In(stream(element_task))`, one at a time.
         a_requests, b_requests: `Out(stream(command_layout))`; a_data, b_data: `In(stream(word_layout))`: two
@@ -30,7 +33,8 @@ class VectorUnit(wiring.Component):
             value was clamped to the largest fp16 number: sticky until clear: `In(1)`.
     """
 
-    def __init__(self):
+    def __init__(self, *, decode: bool = True):
+        self.has_decode = decode
         super().__init__(
             {
                 "tasks": In(stream.Signature(element_task())),
@@ -47,19 +51,20 @@ class VectorUnit(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.encode = encode = EncodeUnit()
-        m.submodules.decode = decode = DecodeUnit()
         m.submodules.arith = arith = ArithUnit()
-        units = {
-            encode: (Opcode.ENCODE, Opcode.MASK),
-            decode: (Opcode.DECODE,),
-            arith: (Opcode.COMBINE, Opcode.UPDATE),
-        }
+        units = {encode: (Opcode.ENCODE, Opcode.MASK), arith: (Opcode.COMBINE, Opcode.UPDATE)}
+        if self.has_decode:
+            m.submodules.decode = decode = DecodeUnit()
+            units[decode] = (Opcode.DECODE,)
+            m.d.comb += [
+                self.bad.eq(decode.bad),
+                decode.tasks.payload.eq(data.View(record_layout(Opcode.DECODE), self._record(Opcode.DECODE))),
+            ]
         head = self.tasks.payload
-        views = {op: data.View(record_layout(op), head.record[: 64 * words_of(op)]) for op in ELEMENTWISE}
-        self._tasks(m, head, views, encode, decode, arith)
+        views = {op: data.View(record_layout(op), self._record(op)) for op in ELEMENTWISE}
+        self._tasks(m, head, views, encode, arith, units)
         m.d.comb += [
-            self.idle.eq(encode.idle & decode.idle & arith.idle),
-            self.bad.eq(decode.bad),
+            self.idle.eq(Cat(*(unit.idle for unit in units)).all()),
             self.invalid.eq(encode.invalid | arith.invalid),
             self.saturated.eq(encode.saturated | arith.saturated),
             arith.skip.eq(self.saturated),
@@ -87,13 +92,15 @@ class VectorUnit(wiring.Component):
                     ]
         return m
 
-    def _tasks(self, m, head, views, encode, decode, arith):
+    def _record(self, opcode):
+        return self.tasks.payload.record[: 64 * words_of(opcode)]
+
+    def _tasks(self, m, head, views, encode, arith, units):
         """Each command to its unit, when none is at work."""
         dense = encode.tasks.payload.dense
         m.d.comb += [
             dense.eq(head.opcode == Opcode.MASK),
             encode.tasks.payload.record.eq(views[Opcode.ENCODE]),
-            decode.tasks.payload.eq(views[Opcode.DECODE]),
             arith.tasks.payload.opcode.eq(head.opcode),
             arith.tasks.payload.record.eq(head.record),
         ]
@@ -101,10 +108,6 @@ class VectorUnit(wiring.Component):
             for name in places(Opcode.MASK):
                 m.d.comb += encode.tasks.payload.record[name].eq(views[Opcode.MASK][name])
         with m.If(self.idle):
-            for unit, ops in (
-                (encode, (Opcode.ENCODE, Opcode.MASK)),
-                (decode, (Opcode.DECODE,)),
-                (arith, (Opcode.COMBINE, Opcode.UPDATE)),
-            ):
+            for unit, ops in units.items():
                 with m.If(Cat(*(head.opcode == op for op in ops)).any()):
                     m.d.comb += [unit.tasks.valid.eq(self.tasks.valid), self.tasks.ready.eq(unit.tasks.ready)]

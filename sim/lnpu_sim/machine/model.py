@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnpu.engine.config import EngineConfig
-from lnpu.machine.commands import ELEMENTWISE, Cause, Opcode, places, refused, words_of
+from lnpu.machine.commands import ELEMENTWISE, Cause, Opcode, known, places, refused, words_of
 from lnpu_sim.engine.files import lane_order
 from lnpu_sim.engine.model import EngineModel
 from lnpu_sim.engine.program import EngineProgram, columns
@@ -138,7 +138,7 @@ class MachineModel:
         if at >= end:
             raise _StopError(Cause.LIST)
         head = self._word(address + 8 * at)
-        if head & 255 not in list(Opcode):
+        if head & 255 not in known(self.config):
             raise _StopError(Cause.OPCODE)
         opcode = Opcode(head & 255)
         count = words_of(opcode)

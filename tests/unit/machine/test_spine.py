@@ -21,7 +21,7 @@ from lnpu_sim.machine.rtl import Machine, build_machine
 from lnpu_sim.rtl import RtlError
 from support.machine import LIST, SHAPES, SIZE, Image
 
-CONFIG = engine_config(load(preset_path("tiny")))
+CONFIG = engine_config(load(preset_path("tiny"), ["engine.decode_units=0"]))
 REGISTERS = {register.name: register.address for register in registers(compile_registers(CONFIG))}
 
 
@@ -137,6 +137,7 @@ def _longer(record):
 
 WRONG = {
     "opcode": (Opcode.LOAD, _first_byte(99), Cause.OPCODE),
+    "a unit that is not there": (Opcode.LOAD, _first_byte(Opcode.DECODE), Cause.OPCODE),
     "zero": (Opcode.WALK, _first_byte(0), Cause.OPCODE),
     "length": (Opcode.WALK, _longer, Cause.SHAPE),
     "row of nothing": (Opcode.FILL, _set(Opcode.FILL, "words", 0), Cause.SHAPE),
