@@ -173,7 +173,7 @@ def _plan(board: Board, verilog: str) -> dict[str, bytes]:
     if board.device.family in ("ecp5", "ice40"):
         # Repeated blocks are mapped once.
         options["script_after_read"] = "setattr -mod -set keep_hierarchy 1 lnpu_board_*"
-        options["script_after_synth"] = "setattr -mod -unset keep_hierarchy *\nflatten\nopt_clean -purge"
+        options["script_after_synth"] = "setattr -mod -unset keep_hierarchy *\nflatten\nopt_clean"
         # Tools are found later, each with its own message; some boards ask for them while they plan.
         options["nextpnr_opts"] = f"--seed {board.seed} --timing-allow-fail --report {NAME}.timing.json"
     missing = {tool: sys.executable for tool in ("OPENFPGALOADER", "DFU_SUFFIX") if tool not in os.environ}

@@ -19,8 +19,8 @@ from lnpu.lib.pipeline import Rank
 __all__ = ["Encoder"]
 
 GROUP_ROWS = 32
-"""Rows of each group's memory: two blocks (fp8: 13 rows of 64 bits, fp16: 11 of 128) and what is being written;
-with 64-bit rows of the fp16 group one block (22) and a part of the next."""
+"""Rows of each group's memory: two blocks (fp8: 13 rows of 64 bits, fp16: 11 of 128) and what is being
+written; with 64-bit rows of the fp16 group one block (22) and a part of the next."""
 BLOCKS_AHEAD = 16
 
 
@@ -42,8 +42,8 @@ class Encoder(wiring.Component):
         invalid: sticky: NaN or infinity was met (encoded as zero, and flagged in the descriptor).
         clear: clears `invalid`.
 
-    Timing: one vector a cycle while `o` is accepted and no more than 64 bits a cycle come out (up to two lanes:
-        and a block with both groups has two vectors or more). Between
+    Timing: one vector a cycle while `o` is accepted and no more than 64 bits a cycle come out (up to two
+        lanes: and a block with both groups has two vectors or more). Between
     tensors about 85 cycles (clearing of the histogram, draining, descriptor).
     """
 

@@ -34,10 +34,10 @@ class RowWriter(wiring.Component):
     """Joins header, fp8 and fp16 bits of each block and cuts them into words.
 
     Args:
-        wide: rows of the fp16 group have 128 bits, and a cycle takes up to 64 bits of each group (the last ones
-            of the first and the first ones of the second together), so a block of b bits never takes more than
-            b / 64 + 1 cycles. Else they have 64 bits and a cycle takes a row of one group: one cycle more for
-            a block with both groups, and a third of the tables.
+        wide: rows of the fp16 group have 128 bits, and a cycle takes up to 64 bits of each group (the last
+            ones of the first and the first ones of the second together), so a block of b bits never takes
+            more than b / 64 + 1 cycles. Else they have 64 bits and a cycle takes a row of one group: one
+            cycle more for a block with both groups, and a third of the tables.
 
     Members:
         block: `In(stream(finished_block))`. fp8: `In(stream(64))`, fp16: `In(stream(64 or 128))`, the groups'

@@ -57,8 +57,8 @@ class EngineConfig:
         vector: fp16 elements that are loaded in a cycle, and size of the transposing buffer, 2 to 32.
         policy: of the balancer.
         transposer: scheme of the transposing buffer.
-        decode_units: 0 or 1; without one the machine does not know the command DECODE, which training does not
-            need.
+        decode_units: 0 or 1; without one the machine does not know the command DECODE, which training does
+            not need.
 
     Raises:
         EngineError: a field is out of range.

@@ -17,8 +17,8 @@ __all__ = [
     "Opcode",
     "Place",
     "check_machine",
-    "places",
     "known",
+    "places",
     "refused",
     "words_of",
 ]
