@@ -7,7 +7,7 @@ export AMARANTH_USE_YOSYS := builtin
 export PYTHONHASHSEED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-full lint types docs verilog results waves clean check-tools
+.PHONY: help setup run test test-full bitstream program lint types docs verilog results waves clean check-tools
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +31,17 @@ run: setup ## generate the default machine, compile it, train a network on it, c
 test: setup ## the tests that a change must pass (minutes); ARGS="-k fma" to choose
 	$(BIN)/python -m pytest -n $(JOBS) -m "not full" --junitxml=build/junit/test.xml $(ARGS)
 
-test-full: setup ## the long campaigns: exhaustive sweeps, coverage, mutation
-	$(BIN)/python -m pytest -n $(JOBS) -m full --junitxml=build/junit/test-full.xml $(ARGS)
+test-full: setup ## the long campaigns: exhaustive sweeps, coverage, mutation; SHARD=1/4, RESUME=FILE for parts
+	$(BIN)/python -m pytest -n $(JOBS) -m full --junitxml=build/junit/test-full.xml \
+		$(if $(SHARD),--shard $(SHARD)) $(if $(RESUME),--resume $(RESUME)) $(ARGS)
+
+bitstream: setup ## build a board's bitstream: make bitstream BOARD=ulx3s-85f
+	@test -n "$(BOARD)" || { echo "error: which board? make bitstream BOARD=ulx3s-85f (lnpu boards lists them)"; exit 1; }
+	$(BIN)/lnpu bitstream --board $(BOARD) -o build/boards/$(BOARD) $(ARGS)
+
+program: setup ## load that bitstream into the board: make program BOARD=ulx3s-85f
+	@test -n "$(BOARD)" || { echo "error: which board? make program BOARD=ulx3s-85f"; exit 1; }
+	$(BIN)/lnpu program --board $(BOARD) build/boards/$(BOARD)
 
 lint: setup ## ruff: rules and formatting
 	$(BIN)/ruff check .

@@ -159,6 +159,7 @@ def _timed(seconds: dict[str, float], what: str, tell: Tell) -> Iterator[None]:
 def _plan(board: Board, verilog: str) -> dict[str, bytes]:
     """Every file that Amaranth's build would start from."""
     from lnpu.boards.design import BoardDesign
+    from lnpu.boards.netlist import AFTER_READ, AFTER_SYNTHESIS, SYNTHESIS
 
     module, _, kind = board.platform.partition(":")
     try:
@@ -167,13 +168,11 @@ def _plan(board: Board, verilog: str) -> dict[str, bytes]:
         raise ToolError("the package amaranth-boards is missing: pip install 'openlnpu[boards]'") from None
     platform.add_file("lnpu_board.v", verilog)
     options = {
-        "ecp5": {"synth_opts": "-nowidelut", "ecppack_opts": "--compress"},
-        "ice40": {"synth_opts": "-dsp"},
+        "ecp5": {"synth_opts": SYNTHESIS["ecp5"], "ecppack_opts": "--compress"},
+        "ice40": {"synth_opts": SYNTHESIS["ice40"]},
     }.get(board.device.family, {})
     if board.device.family in ("ecp5", "ice40"):
-        # Repeated blocks are mapped once.
-        options["script_after_read"] = "setattr -mod -set keep_hierarchy 1 lnpu_board_*"
-        options["script_after_synth"] = "setattr -mod -unset keep_hierarchy *\nflatten\nopt_clean"
+        options |= {"script_after_read": AFTER_READ, "script_after_synth": AFTER_SYNTHESIS}
         # Tools are found later, each with its own message; some boards ask for them while they plan.
         options["nextpnr_opts"] = f"--seed {board.seed} --timing-allow-fail --report {NAME}.timing.json"
     missing = {tool: sys.executable for tool in ("OPENFPGALOADER", "DFU_SUFFIX") if tool not in os.environ}
