@@ -83,6 +83,14 @@ def test_repeated_blocks_are_modules(bundle):
     assert not [name for name in modules if name.endswith("_")]
 
 
+def test_the_zynq_script_names_every_interface(bundle):
+    text = bundle.files["constraints/lnpu.zynq.tcl"].decode()
+    assert text.count("{") == text.count("}")
+    assert text.count("[") == text.count("]")
+    for part in ("lnpu_0/s_axil", "lnpu_0/m_axi", "lnpu_0/irq", "FREQMHZ 80.000000", "$argv 0"):
+        assert part in text
+
+
 def test_constraints(bundle):
     """Every port but the clock has a delay, the clock has the period that was asked for."""
     manifest = bundle.manifest

@@ -122,4 +122,5 @@ def _constraints(configuration: Configuration, ports: Sequence[Mapping[str, Any]
         "inputs": names("input"),
         "outputs": names("output"),
     }
-    return {f"constraints/{TOP}.{kind}": filled(f"lnpu.{kind}", values) for kind in ("sdc", "xdc", "lpf")}
+    kinds = ("sdc", "xdc", "lpf", "zynq.tcl")
+    return {f"constraints/{TOP}.{kind}": filled(f"lnpu.{kind}", values) for kind in kinds}
