@@ -102,7 +102,7 @@ configuration: `lnpu generate --config lnpu.toml -o DIR` with the same version g
 | `lnpu.f` | list of the Verilog files |
 | `lnpu.core` | FuseSoC core: `fusesoc --cores-root . run --target lint openlnpu:lnpu:{top}` |
 | `constraints/lnpu.sdc`, `.xdc`, `.lpf` | clock and port delays for ASIC tools, Vivado and ECP5 |
-| `constraints/lnpu.zynq.tcl` | Vivado script: block design with a Zynq-7000's processor, down to the bitstream |
+| `constraints/lnpu.zynq.tcl` | Vivado script: block design with a Zynq-7000, down to the bitstream |
 | `lnpu.xml` | IP-XACT (IEEE 1685-2014): the registers |
 | `registers.html` | the registers, to read |
 | `software/lnpu_registers.h`, `lnpu_lists.h`, `lnpu_registers.py` | the registers, for C and Python |
