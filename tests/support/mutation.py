@@ -49,9 +49,9 @@ class Mutant:
 
     def __str__(self) -> str:
         where = f"{self.option('cell')} {self.option('port')}[{self.option('portbit')}]"
-        source = self.option("src") or self.option("wire")
+        wire = f"{self.option('wire')}[{self.option('wirebit')}]".replace("\\", "")
         head = f"#{self.index} {self.fate.value}: {self.option('mode')} {where}"
-        return f"{head} ({source}) {self.evidence}".rstrip()
+        return f"{head} ({wire}, {self.option('src')}) {self.evidence}".rstrip()
 
 
 @dataclass(frozen=True)

