@@ -169,11 +169,11 @@ class XStore(wiring.Component):
         span_at = Signal.like(span_read.addr)
         m.d.comb += [
             self.look.ready.eq(1),
-            span_read.en.eq(1),
+            span_read.en.eq(self.look.valid),
             span_at.eq(self.look.payload),
             span_read.addr.eq(span_at),
             self.span.eq(span_read.data),
-            word_read.en.eq(1),
+            word_read.en.eq(readers.requests.any()),
             self.data.eq(word_read.data),
         ]
         at = self.fetch[0].payload.as_value()

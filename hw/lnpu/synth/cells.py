@@ -7,6 +7,7 @@ from functools import cached_property
 
 from lnpu.synth.function import MAX_INPUTS, Function, parse_function
 from lnpu.synth.liberty import Group
+from lnpu.synth.power import PinPower, State, leakage, state_of
 from lnpu.synth.tables import Table
 
 __all__ = ["Arc", "Cell", "Kind", "Pin"]
@@ -63,6 +64,16 @@ class Pin:
         self.name = group.name
         self.direction = group.simple.get("direction", "")
         self.capacitance = group.number("capacitance", default_cap if self.direction == "input" else 0.0)
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """Names of its simple attributes."""
+        return frozenset(self._group.simple)
+
+    @cached_property
+    def power(self) -> PinPower:
+        """Its internal energies."""
+        return PinPower(self._group, self._templates, self._where)
 
     @cached_property
     def function(self) -> Function | None:
@@ -137,6 +148,22 @@ class Cell:
             return Kind.LATCH
         mappable = all(p.function is not None for p in outputs) and len(self.inputs) <= MAX_INPUTS
         return Kind.COMBINATIONAL if mappable else Kind.UNKNOWN
+
+    @cached_property
+    def state(self) -> State | None:
+        """What a flip-flop stores; None for other cells."""
+        return state_of(self.group)
+
+    @cached_property
+    def leakage(self) -> float:
+        """Leakage power in the library's unit."""
+        return leakage(self.group)
+
+    @property
+    def gates_rising_edge(self) -> bool:
+        """Whether it is a clock gate for registers that work at the rising edge."""
+        kind = self.group.simple.get("clock_gating_integrated_cell", "")
+        return kind.startswith("latch_posedge") and not kind.endswith("obs")
 
     @property
     def single(self) -> tuple[Pin, Function] | None:

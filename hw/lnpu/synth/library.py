@@ -18,6 +18,7 @@ cells, probes and level shifters, flip-flops with enable (a multiplexer and a pl
 full adders with inverted carry, pads. Compared without regard to case."""
 
 _TIME = {"fs": 1e-6, "ps": 1e-3, "ns": 1.0, "us": 1e3}
+_POWER = {"fw": 1e-6, "pw": 1e-3, "nw": 1.0, "uw": 1e3, "mw": 1e6}
 _CAPACITANCE = {"ff": 1.0, "pf": 1e3, "nf": 1e6}
 
 
@@ -34,6 +35,8 @@ class Library:
         cells: every cell by name.
         time_ns: the library's time unit in ns.
         load_ff: the library's capacitance unit in fF.
+        leakage_nw: the library's unit of leakage in nW.
+        volts: supply voltage; 0 when the library does not say it.
 
     Raises:
         SynthError: no Liberty file, unknown units, or no cells.
@@ -49,7 +52,10 @@ class Library:
         self.load_ff = _unit(
             "".join(top.complex.get("capacitive_load_unit", ("1", "pf"))), _CAPACITANCE, "load"
         )
-        templates = {t.name: t for t in top.all("lu_table_template")}
+        templates = {t.name: t for t in top.all("lu_table_template", "power_lut_template")}
+        self.leakage_nw = _unit(top.simple.get("leakage_power_unit", "1nw"), _POWER, "leakage_power_unit")
+        conditions = next((c.number("voltage", 0.0) for c in top.all("operating_conditions")), 0.0)
+        self.volts = top.number("nom_voltage", 0.0) or conditions
         default_cap = top.number("default_input_pin_cap", 0.0)
         self.cells = {c.name: Cell(c, templates, default_cap) for c in top.all("cell")}
         if not self.cells:
@@ -96,6 +102,28 @@ class Library:
                     found[value] = min(found.get(value, (1e99, "", "")), (cell.area, cell.name, pin.name))
         low, high = found.get(False), found.get(True)
         return (low and low[1:], high and high[1:])
+
+    @property
+    def energy_fj(self) -> float:
+        """The unit of internal energy in fJ: the capacitance unit at 1 V."""
+        return self.load_ff
+
+    @property
+    def text(self) -> str:
+        """The file's text, without comments."""
+        return self._text
+
+    @cached_property
+    def clock_gate(self) -> Cell:
+        """The smallest clock gate that opens for a rising edge.
+
+        Raises:
+            SynthError: there is none.
+        """
+        found = [c for c in self.cells.values() if c.kind is Kind.CLOCK_GATE and c.gates_rising_edge]
+        if not found:
+            raise SynthError(f"library {self.name}: no clock gate (`clock_gating_integrated_cell : latch_posedge`)")
+        return min(found, key=lambda cell: (cell.area, cell.name))
 
     def check(self) -> None:
         """Refuse a library that nothing can be mapped to.

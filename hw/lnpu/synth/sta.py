@@ -6,6 +6,7 @@ The longest path over all starts (inputs, clock pins) and ends (outputs, data pi
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lnpu.synth.cells import Arc, Kind
@@ -15,7 +16,7 @@ from lnpu.synth.graph import topological
 from lnpu.synth.library import Library
 from lnpu.synth.netlist import Bit, Instance, Netlist
 
-__all__ = ["Stage", "Timing", "analyse"]
+__all__ = ["Annotation", "Macro", "Stage", "Timing", "analyse", "annotate"]
 
 _EDGES = ("rising_edge", "falling_edge")
 _SETUP = ("setup_rising", "setup_falling")
@@ -55,6 +56,38 @@ class Timing:
     stages: tuple[Stage, ...]
 
 
+@dataclass(frozen=True)
+class Macro:
+    """A block that is no cell, such as a memory: paths end at its inputs and start at its outputs.
+
+    Attributes:
+        name: of the instance.
+        inputs, outputs: its nets.
+        access_ns: from the clock to the outputs. setup_ns: of the inputs. pin_ff: capacitance of an input.
+    """
+
+    name: str
+    inputs: tuple[Bit, ...]
+    outputs: tuple[Bit, ...]
+    access_ns: float
+    setup_ns: float
+    pin_ff: float
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What a netlist's nets see, in the library's units.
+
+    Attributes:
+        timing: the longest path.
+        load: capacitance of each net. slew: its slower transition time.
+    """
+
+    timing: Timing
+    load: dict[Bit, float]
+    slew: dict[Bit, float]
+
+
 @dataclass(slots=True)
 class _Node:
     """Worst arrival and slew at a net's rise (index 0) and fall (1), and where the arrival came from."""
@@ -71,19 +104,35 @@ def analyse(netlist: Netlist, library: Library, conditions: Conditions) -> Timin
     Raises:
         SynthError: a cell is not in the library or has no timing, or the netlist has a combinational loop.
     """
-    return _Analysis(netlist, library, conditions).run()
+    return _Analysis(netlist, library, conditions, ()).run()
+
+
+def annotate(
+    netlist: Netlist, library: Library, conditions: Conditions, macros: Sequence[Macro] = ()
+) -> Annotation:
+    """The longest path of a netlist with macros, and the load and slew of every net.
+
+    Raises:
+        SynthError: as `analyse`.
+    """
+    analysis = _Analysis(netlist, library, conditions, macros)
+    timing = analysis.run()
+    return Annotation(timing, analysis.load, analysis.slew())
 
 
 class _Analysis:
-    def __init__(self, netlist: Netlist, library: Library, conditions: Conditions) -> None:
-        self._netlist, self._library = netlist, library
+    def __init__(
+        self, netlist: Netlist, library: Library, conditions: Conditions, macros: Sequence[Macro]
+    ) -> None:
+        self._netlist, self._library, self._macros = netlist, library, macros
         self._slew = conditions.input_slew_ns / library.time_ns
         unknown = sorted({i.type for i in netlist.instances if i.type not in library.cells})
         if unknown:
             raise SynthError(f"cells that library {library.name} does not hold: {', '.join(unknown)}")
         self._cells = [library.cells[i.type] for i in netlist.instances]
         self._nodes: dict[Bit, _Node] = {}
-        self._load = self._loads(conditions.load_ff / library.load_ff)
+        self._starts: dict[Bit, str] = {}
+        self.load = self._loads(conditions.load_ff / library.load_ff)
 
     def _loads(self, output: float) -> dict[Bit, float]:
         load: dict[Bit, float] = defaultdict(float)
@@ -94,12 +143,24 @@ class _Analysis:
         for port in self._netlist.ports:
             for bit in port.bits if port.direction == "output" else ():
                 load[bit] += output
+        for macro in self._macros:
+            for bit in macro.inputs:
+                load[bit] += macro.pin_ff / self._library.load_ff
         return load
+
+    def slew(self) -> dict[Bit, float]:
+        """The slower transition of every net that has one, after `run`."""
+        return {bit: max(node.slew) for bit, node in self._nodes.items()}
 
     def run(self) -> Timing:
         for port in self._netlist.ports:
             for bit in port.bits if port.direction == "input" else ():
                 self._nodes[bit] = _Node([0.0, 0.0], [self._slew, self._slew], [None, None])
+        for macro in self._macros:
+            access = macro.access_ns / self._library.time_ns
+            for bit in macro.outputs:
+                self._nodes[bit] = _Node([access, access], [self._slew, self._slew], [None, None])
+                self._starts[bit] = f"memory {macro.name}"
         instances = self._netlist.instances
         drivers = {
             instance.pins[pin.name][0]: index
@@ -129,7 +190,7 @@ class _Analysis:
             )
         for arc in arcs:
             for related in arc.related:
-                self._through(node, arc, index, instance, related, output, self._load[net])
+                self._through(node, arc, index, instance, related, output, self.load[net])
         self._nodes[net] = node
 
     def _through(
@@ -181,6 +242,10 @@ class _Analysis:
                         instance.pins[pin.name][0], self._register(instance, pin.name), (setup[0], setup[1])
                     )
                     best = max(best, *ends, key=_length)
+        for macro in self._macros:
+            setup_ns = macro.setup_ns / self._library.time_ns
+            for bit in macro.inputs:
+                best = max(best, *self._ends(bit, f"memory {macro.name}", (setup_ns, setup_ns)), key=_length)
         length, setup_time, end, bit, edge = best
         start, stages = self._trace(bit, edge)
         unit = self._library.time_ns
@@ -210,7 +275,8 @@ class _Analysis:
             if cell.kind in _SEQUENTIAL:
                 return self._register(instance, pin), tuple(reversed(stages))
             bit, edge = instance.pins[pin][0], edge_before
-        return f"input {self._netlist.name(bit)}" if bit in self._nodes else "", tuple(reversed(stages))
+        start = self._starts.get(bit, f"input {self._netlist.name(bit)}" if bit in self._nodes else "")
+        return start, tuple(reversed(stages))
 
     def _register(self, instance: Instance, pin: str) -> str:
         """A flip-flop's pin, named after the net that the flip-flop drives."""

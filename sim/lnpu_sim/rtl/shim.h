@@ -8,6 +8,7 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -42,6 +43,7 @@ struct Harness {
     Vtop model;
     uint8_t* clock = nullptr;
     uint64_t half_cycles = 0;
+    std::function<void()> before_edge;  // a campaign's own work with the settled inputs of every cycle
 #if VM_TRACE_FST || VM_TRACE_VCD
     std::unique_ptr<TraceFile> trace;
 #endif
@@ -80,6 +82,7 @@ struct Harness {
 
     void edge() {
         if (clock) {
+            if (before_edge) before_edge();
             *clock = 1;
             model.eval();
             dump();
