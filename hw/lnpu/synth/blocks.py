@@ -1,5 +1,5 @@
-"""Mapping of a large design block by block: modules of the source stay apart, memories are black boxes, idle registers
-have no clock."""
+"""Mapping of a large design block by block: modules of the source stay apart, memories are black boxes, idle
+registers have no clock."""
 
 import json
 from collections.abc import Callable
@@ -85,7 +85,8 @@ def map_blocks(
     (work / "cells.lib").write_text(library.for_mapper(), encoding="utf-8")
     front = (
         f"{read_sources(paths)}hierarchy -check -top {top}\n"
-        "proc\nopt_expr\nopt_clean\nopt_dff -nosdff\nopt_clean\nmemory -nomap\nopt_clean\nwrite_rtlil collected.il\n"
+        "proc\nopt_expr\nopt_clean\nopt_dff -nosdff\nopt_clean\nmemory -nomap\nopt_clean\n"
+        "write_rtlil collected.il\n"
     )
     run(front, work, "front")
     text, kinds = extract((work / "collected.il").read_text(encoding="utf-8"), smallest_sram)
@@ -98,13 +99,16 @@ def map_blocks(
         (work / "gates.lib").write_text(library.text, encoding="utf-8")
         gating = "opt_merge\nclockgate -liberty gates.lib -min_net_size 4\n"
     drive = f"set_driving_cell {conditions.driving_cell}\n" if conditions.driving_cell else ""
-    (work / "abc.constr").write_text(f"{drive}set_load {conditions.load_ff:g} [all_outputs]\n", encoding="utf-8")
+    (work / "abc.constr").write_text(
+        f"{drive}set_load {conditions.load_ff:g} [all_outputs]\n", encoding="utf-8"
+    )
     commands = "\n".join(recipe.script).format(target=max(1, round(period_ns * 1000)))
     (work / "blocks.abc").write_text(commands + "\n", encoding="utf-8")
     middle = (
         f"read_rtlil boxed.il\n{boxes}write_verilog -noattr source.v\nmemory_map\nsetattr -unset init w:*\n"
-        "opt -nodffe -nosdff\nwreduce\npeepopt\nopt_clean\nalumacc\nshare\nopt -nodffe -nosdff\nopt_dff -nosdff\n"
-        "opt_merge\nopt_clean\ntechmap\nopt -fast -full -nodffe -nosdff\nopt -full -nodffe -nosdff\nsimplemap\n"
+        "opt -nodffe -nosdff\nwreduce\npeepopt\nopt_clean\nalumacc\nshare\nopt -nodffe -nosdff\n"
+        "opt_dff -nosdff\nopt_merge\nopt_clean\n"
+        "techmap\nopt -fast -full -nodffe -nosdff\nopt -full -nodffe -nosdff\nsimplemap\n"
         f"opt_merge\nopt_dff -nosdff\nopt_clean -purge\n{gating}opt_clean -purge\n"
         f"dfflibmap -liberty {quoted('cells.lib')}\nopt_clean -purge\nwrite_rtlil gates.il\n"
     )
@@ -173,7 +177,9 @@ class _Flattener:
                     if bit not in number:
                         number[bit] = self._fresh()
                     known = number[bit]
-                    if isinstance(known, int) and (known not in self.names or self.names[known].rsplit("/")[-1][0] == "_"):
+                    if isinstance(known, int) and (
+                        known not in self.names or self.names[known].rsplit("/")[-1][0] == "_"
+                    ):
                         self.names[known] = f"{path}{label}" + (f"[{i}]" if len(net["bits"]) > 1 else "")
         for label, cell in module["cells"].items():
             kind = cell["type"]

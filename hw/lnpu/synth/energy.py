@@ -1,9 +1,9 @@
 """Delays and energies of every transition of a mapped design, as arrays for a gate-level simulation.
 
-Energy of a transition at a net = internal energy of the cell that drives it (table over the slew at the pin that
-caused it and the net's load) + charge of the net's capacitance, C V^2 / 2 + internal energy of the pins that it
-drives. A clock pin of a register costs its internal energy and C V^2 in each cycle in which it has a clock.
-Liberty User Guide, `internal_power`; there are no wires and no clock tree.
+Energy of a transition at a net = internal energy of the cell that drives it (table over the slew at the pin
+that caused it and the net's load) + charge of the net's capacitance, C V^2 / 2 + internal energy of the pins
+that it drives. A clock pin of a register costs its internal energy and C V^2 in each cycle in which it has a
+clock. Liberty User Guide, `internal_power`; there are no wires and no clock tree.
 """
 
 from collections import defaultdict
@@ -23,7 +23,7 @@ from lnpu.synth.netlist import Bit, Instance
 from lnpu.synth.sram import SramModel
 from lnpu.synth.sta import Annotation
 
-__all__ = ["GATE", "CLOCK_GATE", "MAX_PINS", "NONE", "RAM", "REGISTER", "Circuit", "circuit"]
+__all__ = ["CLOCK_GATE", "GATE", "MAX_PINS", "NONE", "RAM", "REGISTER", "Circuit", "circuit"]
 
 MAX_PINS = 6
 """Inputs of a cell that can be simulated."""
@@ -73,7 +73,7 @@ class Circuit:
     """A design for simulation; times in ps, energies in fJ. Nets 0 and 1 are the constants.
 
     Args:
-        gates: in an order in which each follows its drivers. registers, clock_gates, rams: as `GATE` and so on.
+        gates: in an order in which each follows its drivers. registers, clock_gates, rams: see `GATE` etc.
         ram_nets: nets of the memories' ports; see `gates.cpp`.
         ports: nets of each port, lowest bit first; the clock is not among them.
         net_energy: fJ [nets, 2] of a fall and a rise of a net that comes from outside.
@@ -109,8 +109,8 @@ def circuit(
         clock: name of the clock port.
 
     Raises:
-        SynthError: a cell with more than `MAX_PINS` inputs, without power tables or with asynchronous inputs, or a
-            register whose clock is not the clock port or a clock gate behind it.
+        SynthError: a cell with more than `MAX_PINS` inputs, without power tables or with asynchronous inputs,
+            or a register whose clock is not the clock port or a clock gate behind it.
     """
     return _Builder(design, library, conditions, sram, timing, clock).build()
 
@@ -142,7 +142,9 @@ class _Builder:
 
     def build(self) -> Circuit:
         design, cells = self._design, self._library.cells
-        gates, registers, clock_gates = [], [], []
+        gates: list[tuple[object, ...]] = []
+        registers: list[tuple[object, ...]] = []
+        clock_gates: list[tuple[object, ...]] = []
         gate_behind: dict[Bit, int] = {}
         kinds = [cells[i.type].kind for i in design.netlist.instances]
         leakage = [0.0] * len(design.blocks)
@@ -218,7 +220,7 @@ class _Builder:
         return bits[0] if bits else "x"
 
     def _charge(self, bit: Bit, edge: int) -> float:
-        """Energy of a transition of a net without that of its driver: its capacitance and the pins behind it."""
+        """Energy of a transition of a net without that of its driver: its capacitance, the pins behind it."""
         slew = self._timing.slew.get(bit, self._slew)
         inside = sum(pin.power.input(slew, edge) for pin in self._sinks[bit]) * self._library.energy_fj
         return self._half_cv2(self._timing.load.get(bit, 0.0)) + inside
@@ -234,15 +236,14 @@ class _Builder:
         delays = [a.tables[name](slew, load) for a in out.arcs if related in a.related and name in a.tables]
         internal = out.power.output(related, slew, load, edge)
         if internal is None:
-            raise SynthError(
-                f"library {self._library.name}: cell {instance.type} has no energy table for {related} to {out.name}"
-            )
+            where = f"library {self._library.name}: cell {instance.type}"
+            raise SynthError(f"{where} has no energy table for {related} to {out.name}")
         delay = max(1, round(max(delays, default=0.0) * self._library.time_ns * 1000))
         return delay, internal * self._library.energy_fj + self._charge(bit, edge)
 
     def _gates(self, instance: Instance, block: int) -> list[tuple[object, ...]]:
         cell = self._library.cells[instance.type]
-        found = []
+        found: list[tuple[object, ...]] = []
         for out in cell.outputs:
             if not instance.pins.get(out.name) or out.function is None:
                 continue
@@ -275,7 +276,9 @@ class _Builder:
         if clock != self._clock:
             if clock not in gate_behind:
                 name = self._design.netlist.name(clock)
-                raise SynthError(f"register {instance.name}: its clock {name} is neither the clock nor gated by it")
+                raise SynthError(
+                    f"register {instance.name}: its clock {name} is neither the clock nor gated by it"
+                )
             gate = gate_behind[clock]
         nets = [self._net(instance.pins[name][0]) for name in state.next.inputs]
         outs = [NONE, NONE]

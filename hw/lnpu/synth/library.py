@@ -122,7 +122,9 @@ class Library:
         """
         found = [c for c in self.cells.values() if c.kind is Kind.CLOCK_GATE and c.gates_rising_edge]
         if not found:
-            raise SynthError(f"library {self.name}: no clock gate (`clock_gating_integrated_cell : latch_posedge`)")
+            raise SynthError(
+                f"library {self.name}: no clock gate (`clock_gating_integrated_cell : latch_posedge`)"
+            )
         return min(found, key=lambda cell: (cell.area, cell.name))
 
     def check(self) -> None:

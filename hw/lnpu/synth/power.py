@@ -1,4 +1,4 @@
-"""Power data of Liberty cells: `internal_power` groups of a pin, `leakage_power`, and the state of registers."""
+"""Power data of Liberty cells: `internal_power` of a pin, `leakage_power`, and the state of registers."""
 
 import statistics
 from dataclasses import dataclass
@@ -76,7 +76,11 @@ def state_of(cell: Group) -> State | None:
         return None
     clock = parse_function(group.simple.get("clocked_on", ""))
     straight, inverse = (*group.arguments, "", "")[:2]
-    outputs = {pin.name: parse_function(pin.simple["function"]) for pin in cell.all("pin") if "function" in pin.simple}
+    outputs = {
+        pin.name: parse_function(pin.simple["function"])
+        for pin in cell.all("pin")
+        if "function" in pin.simple
+    }
     flipped = {
         name
         for name, function in outputs.items()

@@ -1,7 +1,7 @@
 """SRAM: memories of a design as black boxes, and a model that says their area, energy and access time.
 
-Standard-cell libraries have no memories, and memory compilers are not free; so figures of memories are a model
-of a few coefficients, kept apart from those of the cells in every report, and exchangeable for a file.
+Standard-cell libraries have no memories, and memory compilers are not free; so figures of memories are a
+model of a few coefficients, kept apart from those of the cells in every report, and exchangeable for a file.
 """
 
 import re
@@ -41,6 +41,19 @@ class Sram:
         return max(1, (self.words - 1).bit_length())
 
     @property
+    def ports(self) -> tuple[tuple[str, str, int], ...]:
+        """Name, direction and width of each port; read ports side by side, the first one low."""
+        return (
+            ("clk", "input", 1),
+            ("r_en", "input", self.reads),
+            ("r_addr", "input", self.reads * self.address_bits),
+            ("r_data", "output", self.reads * self.bits),
+            ("w_en", "input", self.bits),
+            ("w_addr", "input", self.address_bits),
+            ("w_data", "input", self.bits),
+        )
+
+    @property
     def capacity(self) -> int:
         """Bits stored."""
         return self.words * self.bits
@@ -51,10 +64,10 @@ class SramModel:
     """Coefficients of a memory compiler, for a memory with one read and one write port.
 
     The defaults are for 130 nm and 1.8 V. Area: through two memories of the open compiler OpenRAM for sky130
-    with one port more (1 kB: 479.78 x 397.5 um, 2 kB: 683.1 x 416.54 um). Energy and time: an estimate, not a
-    measurement: a bit's sense amplifier and wires, and a bit line whose capacitance grows with the rows (1.5 fF
-    a cell), of which a read moves a third and a write all; above `bank_words` a memory is made of banks, of
-    which one works.
+    with one port more (1 kB: 479.78 x 397.5 um, 2 kB: 683.1 x 416.54 um). Energy and time: an estimate, not
+    a measurement: a bit's sense amplifier and wires, and a bit line of 1.5 fF a cell, which a read moves by
+    0.3 V and every second write from rail to rail; above `bank_words` a memory is made of banks, of which one
+    works.
 
     Args:
         area_um2, area_bit_um2: fixed part, part of a bit.
@@ -135,7 +148,7 @@ def extract(rtlil: str, smallest_words: int) -> tuple[str, list[Sram]]:
     kinds: set[Sram] = set()
 
     def replace(match: re.Match[str]) -> str:
-        attributes, name, body = match.groups()
+        attributes, body = match[1], match[3]
         parameter = dict(_PARAMETER.findall(body))
         connect = dict(_CONNECT.findall(body))
         number = {key: _number(parameter[key]) for key in parameter if key != "MEMID"}
@@ -180,33 +193,21 @@ def _number(text: str) -> int:
     return int(text.split("'")[1].replace("x", "0") or "0", 2)
 
 
-def _ports(sram: Sram) -> list[tuple[str, str, int]]:
-    return [
-        ("clk", "input", 1),
-        ("r_en", "input", sram.reads),
-        ("r_addr", "input", sram.reads * sram.address_bits),
-        ("r_data", "output", sram.reads * sram.bits),
-        ("w_en", "input", sram.bits),
-        ("w_addr", "input", sram.address_bits),
-        ("w_data", "input", sram.bits),
-    ]
-
-
 def _box(sram: Sram) -> str:
     wires = "".join(
         f"  wire width {width} {direction} {index} \\{name}\n"
-        for index, (name, direction, width) in enumerate(_ports(sram), 1)
+        for index, (name, direction, width) in enumerate(sram.ports, 1)
     )
     return f"attribute \\blackbox 1\nmodule \\{sram.name}\n{wires}end\n"
 
 
 def sram_verilog(sram: Sram, *, behaviour: bool) -> str:
-    """Verilog of a memory: a black box, or a model for simulation (reads and writes at the rising edge; a word
-    that is written while it is read is read as unknown)."""
+    """Verilog of a memory: a black box, or a model for simulation (reads and writes at the rising edge; a
+    word that is written while it is read is read as unknown)."""
     declared = ",\n".join(
         f"  {direction} {'reg ' if direction == 'output' and behaviour else ''}"
         f"{f'[{width - 1}:0] ' if width > 1 else ''}{name}"
-        for name, direction, width in _ports(sram)
+        for name, direction, width in sram.ports
     )
     head = f"module {sram.name} (\n{declared}\n);\n"
     if not behaviour:

@@ -121,16 +121,21 @@ def _exponent(codes: NDArray[np.uint16]) -> int:
 
 
 def pass_of(
-    work: Workload, kind: Pass, technique: Technique = Technique.BOTH, ones: bool = False, flush: int = FLUSH
+    work: Workload,
+    kind: Pass,
+    technique: Technique = Technique.BOTH,
+    ones: bool = False,
+    flush: int = FLUSH,
+    share: float = 0.05,
 ) -> tuple[Layer, EncodedTensor]:
     """A pass of a layer, its window set from the largest exponents as the descriptors give them.
 
     Args:
-        technique: of the sparse input, and in WG of d. ones, flush: as in `Layer`.
+        technique, share: of the sparse input, and in WG of d. ones, flush: as in `Layer`.
     """
-    tensor = encode_with(work.d if kind is Pass.BP else work.x, technique)
+    tensor = encode_with(work.d if kind is Pass.BP else work.x, technique, share)
     if kind is Pass.WG:
-        dense = decode(encode_with(work.d, technique))
+        dense = decode(encode_with(work.d, technique, share))
         terms = min(flush, work.d[..., 0].size)
     else:
         dense = work.w.astype(np.float16).view(np.uint16)

@@ -98,6 +98,7 @@ struct Netlist {
     uint64_t every = 0, window = 0, cycle = 0, sampled = 0, mismatches = 0, first_mismatch = 0, unsettled = 0;
     uint64_t transitions = 0, changes = 0, latest = 0, clocked = 0, registers_seen = 0;
     int64_t bad_output = -1;
+    double spent = 0, squares = 0;  // fJ of the cycle that is sampled; sum of squares
 
     uint32_t row_of(const uint32_t* net, uint32_t pins) const {
         uint32_t at = 0;
@@ -113,7 +114,10 @@ struct Netlist {
         return reinterpret_cast<const uint8_t*>(wire.storage)[wire.bit / 8] >> wire.bit % 8 & 1;
     }
 
-    void add(uint32_t block, Kind kind, double amount) { energy[block * KINDS + kind] += amount; }
+    void add(uint32_t block, Kind kind, double amount) {
+        energy[block * KINDS + kind] += amount;
+        spent += amount;
+    }
 
     // A net has a new value at a time: the gates behind it follow.
     void drive(uint32_t net, uint8_t to, uint64_t now) {
@@ -262,6 +266,8 @@ struct Netlist {
             }
         }
         clock_edge(sample);
+        squares += spent * spent;
+        spent = 0;
         cycle++;
     }
 };
@@ -318,13 +324,14 @@ LNPU_API int64_t gates_sample(Harness& h, uint64_t every, uint64_t window) {
     netlist.window = window;
     netlist.cycle = netlist.sampled = netlist.mismatches = netlist.unsettled = 0;
     netlist.transitions = netlist.changes = netlist.latest = netlist.clocked = netlist.registers_seen = 0;
+    netlist.spent = netlist.squares = 0;
     std::fill(netlist.energy.begin(), netlist.energy.end(), 0.0);
     std::fill(netlist.accesses.begin(), netlist.accesses.end(), 0);
     return 0;
 }
 
 // energy: [blocks][kinds] fJ. accesses: [rams][read, write]. numbers: see `lnpu_sim.gates.simulate`.
-LNPU_API int64_t gates_result(Harness& h, double* energy, uint64_t* accesses, uint64_t* numbers) {
+LNPU_API int64_t gates_result(Harness& h, double* energy, uint64_t* accesses, uint64_t* numbers, double* squares) {
     const Netlist& netlist = *netlists.at(&h);
     std::copy(netlist.energy.begin(), netlist.energy.end(), energy);
     std::copy(netlist.accesses.begin(), netlist.accesses.end(), accesses);
@@ -332,6 +339,7 @@ LNPU_API int64_t gates_result(Harness& h, double* energy, uint64_t* accesses, ui
                               uint64_t(netlist.bad_output), netlist.unsettled, netlist.transitions, netlist.changes,
                               netlist.latest,         netlist.clocked,     netlist.registers_seen};
     std::copy(std::begin(found), std::end(found), numbers);
+    *squares = netlist.squares;
     return 0;
 }
 

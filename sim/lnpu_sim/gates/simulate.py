@@ -1,4 +1,4 @@
-"""A mapped netlist in lockstep with a compiled module: outputs compared every cycle, energy in sampled cycles."""
+"""A mapped netlist in lockstep with a compiled module: outputs compared in all cycles, energy in a sample."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,6 +47,7 @@ class Activity:
             rest of `transitions` are glitches.
         latest_ps: time of the last transition of any sampled cycle.
         clocked: share of the registers' cycles in which they had a clock.
+        squares_fj2: sum of the squares of the sampled cycles' energies.
     """
 
     cycles: int
@@ -57,6 +58,14 @@ class Activity:
     changes: int
     latest_ps: int
     clocked: float
+    squares_fj2: float
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean energy of a cycle, relative to it, from the spread of the samples."""
+        n, mean = max(2, self.sampled), self.per_cycle_fj
+        variance = max(0.0, self.squares_fj2 / n - mean**2) / (n - 1)
+        return variance**0.5 / mean if mean else 0.0
 
     @property
     def per_cycle_fj(self) -> float:
@@ -125,12 +134,13 @@ class Gates:
         """What was counted since `sample`.
 
         Raises:
-            RtlError: an output differed from the module's, or a cycle ended otherwise with delays than without.
+            RtlError: an output differed from the module's, or delays changed how a cycle ended.
         """
         energy = np.zeros((len(self._circuit.blocks), len(KINDS)))
         accesses = np.zeros((len(self._circuit.rams), 2), np.uint64)
         raw = np.zeros(len(_NUMBERS), np.uint64)
-        self._unit.call("gates_result", energy, accesses, raw)
+        squares = np.zeros(1)
+        self._unit.call("gates_result", energy, accesses, raw, squares)
         n = dict(zip(_NUMBERS, (int(x) for x in raw), strict=True))
         if n["mismatches"]:
             port = self._port_of(n["bad_output"])
@@ -149,11 +159,14 @@ class Gates:
             changes=n["changes"],
             latest_ps=n["latest_ps"],
             clocked=n["clocked"] / max(1, n["registers"]),
+            squares_fj2=float(squares[0]),
         )
 
     def _port_of(self, index: int) -> str:
         net = int(self._outputs[index]["net"])
-        return next((f"{name}[{nets.index(net)}]" for name, nets in self._circuit.ports.items() if net in nets), "?")
+        return next(
+            (f"{name}[{nets.index(net)}]" for name, nets in self._circuit.ports.items() if net in nets), "?"
+        )
 
     def close(self) -> None:
         """Stop following the module."""

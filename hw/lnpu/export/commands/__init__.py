@@ -10,6 +10,7 @@ __all__ = ["UserError", "register"]
 def register(app: typer.Typer) -> None:
     """Add every command to the application."""
     from lnpu.export.commands import (
+        asic,
         bench,
         bitstream,
         codec,
@@ -32,6 +33,7 @@ def register(app: typer.Typer) -> None:
         verify_engine,
         codec,
         synth,
+        asic,
         train,
         bench,
         bitstream,
