@@ -150,8 +150,8 @@ def test_repeated_blocks_are_written_once(modular):
 def test_memories_keep_their_attribute(modular, flat):
     assert list(modules(flat)) == [TOP]
     marks = [text.count("(* no_rw_check *) reg [") for text in (modular, flat)]
-    # A line has a Tile column for each group and a Row file, a decoder has one RAM; the X buffer has two.
-    line, decoder = SMALL.groups + 1, 1
+    # A line has a Tile column of two RAMs for each group and a Row file, a decoder one RAM, the X buffer two.
+    line, decoder = 2 * SMALL.groups + 1, 1
     assert marks == [line + decoder + 2, SMALL.lines * line + SMALL.decoders * decoder + 2]
 
 

@@ -11,6 +11,9 @@ from lnpu.numeric.pe import Pe, broadcast_layout
 
 __all__ = ["NO_CHECK", "Group", "group_control"]
 
+OPERAND = 16
+"""Bits of an operand."""
+
 NO_CHECK = {"no_rw_check": 1}
 """Yosys' attribute of memories in which a word that is read and written in the same cycle is not used."""
 
@@ -78,22 +81,30 @@ class Group(wiring.Component):
         m = Module()
         config, control, wg = self.config, self.control, self.wg
         beat = self.load.beat
-        lane = data.StructLayout({"word": WORD, "full": 1})
-        column = data.ArrayLayout(lane, len(self.lanes))
+        lanes = len(self.lanes)
+        depth = 2 * config.tile_entries
+        # Operands need the low half of a word only: the upper halves are a memory of their own, which rests
+        # in FP and BP.
+        low = data.StructLayout({"word": OPERAND, "full": 1})
         m.submodules.tile = tile = Memory(
-            shape=data.ArrayLayout(len(data.Const(lane, 0).as_value()), len(self.lanes)),
-            depth=2 * config.tile_entries,
-            init=[],
-            attrs=NO_CHECK,
+            shape=data.ArrayLayout(low.size, lanes), depth=depth, init=[], attrs=NO_CHECK
+        )
+        m.submodules.tile_high = tile_high = Memory(
+            shape=data.ArrayLayout(WORD - OPERAND, lanes), depth=depth, init=[], attrs=NO_CHECK
         )
         read, write = tile.read_port(), tile.write_port(granularity=1)
-        fetched, stored = Signal(column), Signal(column)
+        read_high, write_high = tile_high.read_port(), tile_high.write_port()
+        fetched, stored = Signal(data.ArrayLayout(low, lanes)), Signal(data.ArrayLayout(low, lanes))
         m.d.comb += [
             read.en.eq(control.read),
             read.addr.eq(control.tile),
             fetched.eq(Cat(*read.data)),
             write.addr.eq(Mux(wg, control.place, beat.entry)),
             Cat(*write.data).eq(stored),
+            read_high.en.eq(control.read & wg),
+            read_high.addr.eq(control.tile),
+            write_high.en.eq(control.write & wg),
+            write_high.addr.eq(control.place),
         ]
         # Sums are written to all lanes at once, so one lane's bit speaks for all.
         full = Signal()
@@ -108,19 +119,19 @@ class Group(wiring.Component):
                 place = half * config.group + n
                 chunk, element = divmod(self.lanes[at], config.vector)
                 # In WG an even group has the low half of the word of operands.
-                row_operand = self.row.word_select((self.index % 2) * config.row_lanes + place, 16)
-                operand = Signal(16, name=f"operand{at}", reset_less=True)
+                row_operand = self.row.word_select((self.index % 2) * config.row_lanes + place, OPERAND)
+                operand = Signal(OPERAND, name=f"operand{at}", reset_less=True)
                 with m.If(control.take):
-                    m.d.sync += operand.eq(Mux(wg, row_operand, fetched[at].word[:16]))
+                    m.d.sync += operand.eq(Mux(wg, row_operand, fetched[at].word))
                 word = pe.word[half]
+                total = Cat(fetched[at].word, read_high.data[at])
                 m.d.comb += [
                     pe.b[half].eq(operand),
-                    pe.c[half].eq(
-                        Mux(wg, fetched[at].word, self.row.word_select(place, WORD)) & full.replicate(WORD)
-                    ),
+                    pe.c[half].eq(Mux(wg, total, self.row.word_select(place, WORD)) & full.replicate(WORD)),
                     self.words.word_select(place, WORD).eq(word),
                     write.en[at].eq(Mux(wg, control.write, self.load.valid & (beat.chunk == chunk))),
-                    stored[at].word.eq(Cat(Mux(wg, word[:16], beat.elements[element]), word[16:])),
+                    stored[at].word.eq(Mux(wg, word[:OPERAND], beat.elements[element])),
+                    write_high.data[at].eq(word[OPERAND:]),
                     stored[at].full.eq(control.full),
                 ]
         m.d.comb += self.overflow.eq(control.store & Cat(*overflows).any())
