@@ -249,7 +249,7 @@ def main(
     liberty: Annotated[Path, typer.Option(help="Cell library.")],
     trace_file: Annotated[Path | None, typer.Option("--trace", help="Trace of real layers.")] = None,
     period: Annotated[float, typer.Option(help="Clock period in ns that gates are sized for.")] = 20.0,
-    only: Annotated[list[str] | None, typer.Option(help="area, sweep, dense, step.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="area, sweep, dense, step, core.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget earlier measurements.")] = False,
 ) -> None:
     """Measure, and write the tables."""
@@ -261,6 +261,7 @@ def main(
         "sweep": lambda: sweep_section(edge),
         "dense": lambda: dense_section(edge),
         "step": lambda: step_section(edge, trace_file),
+        "core": lambda: sweep_section(core),
         "area": lambda: area_section([edge, core]),
     }
     for name, make in sections.items():

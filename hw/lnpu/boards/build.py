@@ -174,7 +174,9 @@ def _plan(board: Board, verilog: str) -> dict[str, bytes]:
     if board.device.family in ("ecp5", "ice40"):
         options |= {"script_after_read": AFTER_READ, "script_after_synth": AFTER_SYNTHESIS}
         # Tools are found later, each with its own message; some boards ask for them while they plan.
-        options["nextpnr_opts"] = f"--seed {board.seed} --timing-allow-fail --report {NAME}.timing.json"
+        options["nextpnr_opts"] = (
+            f"--router router2 --seed {board.seed} --timing-allow-fail --report {NAME}.timing.json"
+        )
     missing = {tool: sys.executable for tool in ("OPENFPGALOADER", "DFU_SUFFIX") if tool not in os.environ}
     os.environ.update(missing)
     try:

@@ -26,6 +26,12 @@ class Memory:
     block: int
     pins: dict[str, tuple[Bit, ...]]
 
+    @property
+    def inputs(self) -> tuple[Bit, ...]:
+        """Nets at its inputs, one entry a pin; bits of the mask that are always equal are one pin."""
+        single = [bit for pin in ("r_en", "r_addr", "w_addr", "w_data") for bit in self.pins[pin]]
+        return (*single, *dict.fromkeys(self.pins["w_en"]))
+
 
 @dataclass(frozen=True)
 class BlockDesign:

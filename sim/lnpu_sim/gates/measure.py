@@ -109,7 +109,7 @@ def map_engine(
     macros = [
         Macro(
             memory.name,
-            tuple(bit for pin in ("r_en", "r_addr", "w_en", "w_addr", "w_data") for bit in memory.pins[pin]),
+            memory.inputs,
             memory.pins["r_data"],
             sram.access_ns,
             sram.setup_ns,
