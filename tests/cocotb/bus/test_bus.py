@@ -63,7 +63,7 @@ def test_drift_is_caught(tmp_path, drift):
     if drift == "value":
         by_name["CONFIG_LINES"]["fields"][0]["reset"] = 3
     elif drift == "address":
-        by_name["CONFIG_VECTOR"]["address"] = 0x070
+        by_name["CONFIG_VECTOR"]["address"] = 0x07C
     else:
         by_name["WATCHDOG"]["writable"] = False
     settings = {"registers": rows, "pause": 0.0, "seed": 5}
