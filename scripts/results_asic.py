@@ -28,8 +28,9 @@ from lnpu_sim.gates import MappedEngine, Numerics, map_engine, measure, waiting
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results" / "asic.md"
 KEPT = ROOT / "build" / "results" / "asic"
-SHAPE = Convolution(16, 16, 64, 64, 3, 1, 1)
-"""The layer of the sweep: 64 to 64 channels, 256 pixels, 64 a line of `edge`."""
+SHAPES = {"edge": Convolution(16, 16, 64, 64, 3, 1, 1), "lnpu-core": Convolution(24, 4, 64, 64, 3, 1, 1)}
+"""The layer of the sweep: 64 to 64 channels, 256 pixels, 64 a line of `edge`; 24 x 4 pixels, 2 a line, of
+`lnpu-core`, whose X buffer holds no wider rows."""
 ZEROS = (0.0, 0.25, 0.5, 0.75, 0.9)
 LAYERS = ("s1b1_c2", "s2b1_c2", "s3b1_c2", "s4b1_c2")
 """Of the training step: one layer of each stage of the network."""
@@ -131,12 +132,14 @@ def sweep(bench: Bench, numerics: Numerics, zeros: float, skip: bool = True) -> 
     """One point of the sweep."""
     technique = numerics.technique(skip)
     name = f"{numerics.value}-{'skip' if skip else 'issued'}-{round(100 * zeros)}"
-    return bench.energy(name, lambda: layer(zeros, numerics), Pass.FP, technique, numerics.share)
+    return bench.energy(
+        name, lambda: layer(SHAPES[bench.preset], zeros, numerics), Pass.FP, technique, numerics.share
+    )
 
 
-def layer(zeros: float, numerics: Numerics) -> Workload:
+def layer(shape: Convolution, zeros: float, numerics: Numerics) -> Workload:
     """The layer; with long-tailed values for FGMP, so that some of them need fp16."""
-    work = synthetic(SHAPE, 1, zeros)
+    work = synthetic(shape, 1, zeros)
     if numerics is not Numerics.FGMP:
         return work
     tails = np.abs(np.random.default_rng(1).standard_t(2, work.x.shape)) + 0.01

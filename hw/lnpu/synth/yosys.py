@@ -71,7 +71,7 @@ def run(script: str, work: Path, name: str) -> str:
         SynthError: pyosys is not installed, or Yosys ended with an error (which becomes the message).
     """
     if importlib.util.find_spec("pyosys") is None:
-        raise SynthError("the Python package `pyosys` is needed: pip install 'openlnpu[synth]'")
+        raise SynthError("the Python package `pyosys` is needed: pip install pyosys")
     file = work / f"{name}.ys"
     file.write_text(script, encoding="utf-8")
     result = subprocess.run(
