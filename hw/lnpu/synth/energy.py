@@ -268,8 +268,17 @@ class _Builder:
     def _register(self, instance: Instance, block: int, gate_behind: dict[Bit, int]) -> tuple[object, ...]:
         cell = self._library.cells[instance.type]
         state = cell.state
-        if state is None or state.asynchronous:
-            raise SynthError(f"cell {cell.name}: registers with asynchronous inputs cannot be simulated")
+        if state is None or not state.rising:
+            raise SynthError(
+                f"cell {cell.name}: only registers that work at the rising edge can be simulated"
+            )
+        for function in state.forced:
+            # Libraries whose flip-flops all have a reset: it must be tied off.
+            values = [self._net(instance.pins[name][0]) for name in function.inputs]
+            if max(values, default=0) > 1 or function.table >> sum(v << i for i, v in enumerate(values)) & 1:
+                raise SynthError(
+                    f"register {instance.name}: clear and preset must be tied off to be simulated"
+                )
         self._check(cell, state.next)
         clock = instance.pins[state.clock][0]
         gate = NONE

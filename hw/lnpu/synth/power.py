@@ -50,14 +50,16 @@ class State:
     """What a flip-flop stores.
 
     Args:
-        next: function of the state after an edge. clock: clock pin; rising edge.
-        asynchronous: whether a pin clears or presets it, or it works at the falling edge.
+        next: function of the state after an edge. clock: clock pin. rising: whether it works at the rising
+            edge.
+        forced: functions that clear or preset it, whatever the clock does.
         inverse: outputs that show the inverted state.
     """
 
     next: Function
     clock: str
-    asynchronous: bool
+    rising: bool
+    forced: tuple[Function, ...]
     inverse: frozenset[str]
 
     def inverted(self, output: str) -> bool:
@@ -91,7 +93,8 @@ def state_of(cell: Group) -> State | None:
     return State(
         next=parse_function(group.simple.get("next_state", "")),
         clock=clock.inputs[0] if clock.inputs else "",
-        asynchronous=not rising or bool({"clear", "preset"} & set(group.simple)),
+        rising=rising,
+        forced=tuple(parse_function(group.simple[n]) for n in ("clear", "preset") if n in group.simple),
         inverse=frozenset(flipped),
     )
 

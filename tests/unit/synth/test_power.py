@@ -55,10 +55,11 @@ def cell(clock="CK", more="", leak=""):
 
 def test_state():
     state = state_of(cell())
-    assert (state.clock, state.next.inputs, state.asynchronous) == ("CK", ("D", "E"), False)
+    assert (state.clock, state.next.inputs, state.rising, state.forced) == ("CK", ("D", "E"), True, ())
     assert [state.inverted(pin) for pin in ("Q", "QN", "QI")] == [False, True, True]
-    assert state_of(cell(clock="!CK")).asynchronous  # works at the other edge
-    assert state_of(cell(more='clear : "!R";')).asynchronous
+    assert not state_of(cell(clock="!CK")).rising
+    (clear,) = state_of(cell(more='clear : "!R";')).forced
+    assert (clear.inputs, clear.table) == (("R",), 0b01)
     assert state_of(next(parse("library (x) { cell (G) { area : 1; } }").all("cell"))) is None
 
 
