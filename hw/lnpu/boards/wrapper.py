@@ -10,6 +10,7 @@ from lnpu.boards.protocol import LINK_BASE, MEMORY_BASE, PAGE, REGISTER_BASE, bi
 from lnpu.boards.uart import UartReceiver, UartTransmitter
 from lnpu.boards.uartbone import Uartbone
 from lnpu.boards.word import AxiLiteBridge, Decoder
+from lnpu.bus.slice import RegisterSlice
 from lnpu.engine.config import EngineConfig
 from lnpu.machine.top import Top
 from lnpu.regs.slave import ADDRESS_BITS
@@ -77,7 +78,10 @@ class BoardTop(wiring.Component):
         connect(m, decoder.targets[1], bridge.bus)
         connect(m, decoder.targets[2], link.bus)
         connect(m, bridge.axil, machine.s_axil)
-        connect(m, machine.m_axi, memory.m_axi)
+        # The RAM's blocks lie all over the chip, and what they give passes wide multiplexers.
+        m.submodules.slice = between = RegisterSlice()
+        connect(m, machine.m_axi, between.i)
+        connect(m, between.o, memory.m_axi)
         m.d.comb += [
             machine.aclk.eq(ClockSignal()),
             machine.aresetn.eq(~ResetSignal(allow_reset_less=True)),
